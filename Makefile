@@ -1,0 +1,102 @@
+# Every target sets up what it needs, in the project's own directories and, where a system package is
+# missing, from Debian's archive by name. Set-up runs again only when what it depends on changes.
+
+SHELL := bash
+PYTHON ?= python3
+MODULE := python-host/koru_delta/koru_delta_core.wasm
+WHEEL := dist/koru_delta-2.0.0-py3-none-any.whl
+WHEEL_SOURCES := $(shell find python-host core-wasm/src tests examples -type f \
+	-not -path '*/__pycache__/*' -not -name '$(notdir $(MODULE))*' 2>/dev/null)
+IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
+PIP := -m pip --disable-pip-version-check --quiet install
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench wheel module lint test-rust toolchain clean FORCE
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the examples
+	@mkdir -p .build/demo/work
+	@for example in $(CURDIR)/examples/0*.py; do \
+		echo "demo: $${example##*/}"; \
+		(cd .build/demo/work && ../bin/python "$$example") || exit 1; \
+	done
+
+test: test-rust $(MODULE) .venv/.stamp ## Run the engine's tests and the package's tests
+	.venv/bin/python -m pytest
+
+check: lint test-rust $(MODULE) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
+	.venv/bin/python -m pytest --cov --cov-report=term
+
+bench: .build/bench/.stamp ## Measure beside other embedded stores
+	.build/bench/bin/python tests/bench/run.py
+
+wheel: $(WHEEL) ## Build the wheel and the sdist into dist
+
+module: $(MODULE) ## Build the WebAssembly module into the package
+
+lint: toolchain $(MODULE) .venv/.stamp
+	$(IN_RUST) cargo fmt --check
+	$(IN_RUST) cargo clippy --locked --all-targets -- -D warnings
+	core-wasm/build.sh clippy -- -D warnings
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	pyodide/node_modules/.bin/pyright
+
+test-rust: toolchain
+	$(IN_RUST) cargo test --locked --quiet
+
+clean: ## Remove everything that was built or set up here
+	rm -rf .build .venv dist core-wasm/target pyodide/node_modules $(MODULE) $(MODULE).sha256
+	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find python-host tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+toolchain:
+	@core-wasm/toolchain.sh
+
+# cargo knows best whether anything changed; the module keeps its date when its bytes do.
+$(MODULE): pyodide/node_modules/.stamp FORCE
+	@test -f $@ || echo "module: compiling the engine (about a minute the first time)"
+	@core-wasm/build.sh
+
+pyodide/node_modules/.stamp: pyodide/package.json pyodide/package-lock.json
+	@command -v npm >/dev/null || core-wasm/toolchain.sh apt npm
+	@echo "setup: installing the pinned JavaScript tools in pyodide/node_modules"
+	@cd pyodide && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# $(call new_venv,DIRECTORY): Debian's python3 lacks venv, and PYTHON may be too old.
+define new_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || core-wasm/toolchain.sh apt python3-venv
+	@$(PYTHON) -m venv --clear $(1)
+endef
+
+.venv/.stamp: tests/requirements.txt pyproject.toml | $(MODULE)
+	@echo "setup: installing the pinned Python tools in .venv"
+	$(call new_venv,.venv)
+	@.venv/bin/python $(PIP) -r tests/requirements.txt
+	@.venv/bin/python $(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(WHEEL): $(MODULE) $(WHEEL_SOURCES) pyproject.toml README.md .venv/.stamp
+	@echo "wheel: building it from the sdist, in dist"
+	@rm -rf dist
+	@.venv/bin/python -m build --no-isolation --outdir dist >.build/wheel.log 2>&1 \
+		|| { tail -n 20 .build/wheel.log; exit 1; }
+
+.build/demo/.stamp: $(WHEEL)
+	@echo "demo: installing the wheel in .build/demo"
+	$(call new_venv,.build/demo)
+	@.build/demo/bin/python $(PIP) $(WHEEL)
+	@touch $@
+
+.build/bench/.stamp: $(WHEEL) tests/bench-requirements.txt
+	@echo "bench: installing the wheel and what it is measured against in .build/bench"
+	$(call new_venv,.build/bench)
+	@.build/bench/bin/python $(PIP) -r tests/bench-requirements.txt $(WHEEL)
+	@touch $@

@@ -1,0 +1,125 @@
+//! The C ABI: three functions over one instance. [`crate::protocol`] has the layouts.
+//!
+//! The request buffer and the reply header belong to the module. A host asks for a buffer of
+//! `len` bytes with `koru_request`, fills it, and calls `koru_call`; the reply header's address
+//! never changes. Payload and journal addresses hold until the next call.
+
+#[cfg(target_arch = "wasm32")]
+mod heap;
+
+use core::cell::RefCell;
+
+use crate::codec::bytes::wire_len;
+use crate::dispatch::Instance;
+use crate::protocol::{ABI_VERSION, REPLY_HEADER_BYTES};
+
+#[cfg(target_arch = "wasm32")]
+use heap::memory_used;
+
+/// Natively the engine is a library and its host counts memory.
+#[cfg(not(target_arch = "wasm32"))]
+fn memory_used() -> usize {
+    0
+}
+
+struct State {
+    instance: Instance,
+    request: Vec<u8>,
+    /// Holds a payload that is not part of the database.
+    payload: Vec<u8>,
+    header: [u8; REPLY_HEADER_BYTES],
+}
+
+thread_local! {
+    static STATE: RefCell<State> = const {
+        RefCell::new(State {
+            instance: Instance::Closed,
+            request: Vec::new(),
+            payload: Vec::new(),
+            header: [0; REPLY_HEADER_BYTES],
+        })
+    };
+}
+
+/// A request buffer much larger than this is given back after use.
+const KEPT_REQUEST_BYTES: usize = 1 << 20;
+
+/// Version of the protocol that this module follows.
+#[expect(unsafe_code, reason = "an export")]
+// SAFETY: no other symbol has this name.
+#[unsafe(no_mangle)]
+extern "C" fn koru_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+/// Address of a request buffer of at least `len` bytes; 0 if there is no memory for it. It stays
+/// where it is until a longer one is asked for, or until a call that used more than a mebibyte.
+#[expect(unsafe_code, reason = "an export")]
+// SAFETY: no other symbol has this name.
+#[unsafe(no_mangle)]
+extern "C" fn koru_request(len: u32) -> *const u8 {
+    STATE.with_borrow_mut(|state| {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let missing = len.saturating_sub(state.request.len());
+        if missing > 0 {
+            if state.request.try_reserve_exact(missing).is_err() {
+                return core::ptr::null();
+            }
+            state.request.resize(len, 0);
+        }
+        state.request.as_ptr()
+    })
+}
+
+/// Carries out the request in the first `len` bytes of the buffer; the address of the reply
+/// header.
+#[expect(unsafe_code, reason = "an export")]
+// SAFETY: no other symbol has this name.
+#[unsafe(no_mangle)]
+extern "C" fn koru_call(opcode: u32, len: u32) -> *const u8 {
+    STATE.with_borrow_mut(|state| {
+        state.call(opcode, usize::try_from(len).unwrap_or(usize::MAX));
+        if state.request.len() > KEPT_REQUEST_BYTES {
+            state.request = Vec::new();
+        }
+        state.header.as_ptr()
+    })
+}
+
+impl State {
+    fn call(&mut self, opcode: u32, len: usize) {
+        let Self { instance, request, payload, header } = self;
+        let request = request.get(..len).unwrap_or_default();
+        *payload = Vec::new();
+        let outcome = instance.call(opcode, request, memory_used);
+        let (status, flags, payload) = match outcome {
+            Ok(reply) => match reply.payload {
+                std::borrow::Cow::Borrowed(bytes) => (0, reply.flags, address(bytes)),
+                std::borrow::Cow::Owned(bytes) => {
+                    *payload = bytes;
+                    (0, reply.flags, address(payload))
+                }
+            },
+            Err(error) => {
+                *payload = error.to_json();
+                (error.kind as u32, 0, address(payload))
+            }
+        };
+        let database = instance.database();
+        let journal = match database {
+            Some(database) if status == 0 => address(database.journal()),
+            _ => (0, 0),
+        };
+        let words = [status, flags, payload.0, payload.1, journal.0, journal.1];
+        let sequence = database.map_or(0, crate::db::Database::sequence);
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes()).chain(sequence.to_le_bytes());
+        for (slot, byte) in header.iter_mut().zip(bytes) {
+            *slot = byte;
+        }
+    }
+}
+
+/// Where bytes are in linear memory, and how many.
+fn address(bytes: &[u8]) -> (u32, u32) {
+    (wire_len(bytes.as_ptr().addr()), wire_len(bytes.len()))
+}

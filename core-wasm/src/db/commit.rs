@@ -1,0 +1,231 @@
+//! The one way in: a group of drafts becomes versions, log frames and a link of the chain.
+
+use crate::codec::bytes::u32_at;
+use crate::codec::{json, names};
+use crate::error::{Error, Kind, Result};
+use crate::limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_CAUSES, MAX_DIMENSION, MAX_TIMESTAMP_US, MAX_VALUE_BYTES,
+    MIN_MEMORY_RESERVE_BYTES,
+};
+use crate::log::chain::{Commit, Link};
+use crate::log::frame::FrameType;
+use crate::log::record::{Fields, Record, ValueKind};
+
+use super::Database;
+use super::versions::Place;
+
+/// When a write happens, as far as the host knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Write {
+    /// Host time in microseconds since 1970. The commit's time is later than any before it.
+    pub now_us: u64,
+    /// Sequence up to which the log is synced: the write's frames say so.
+    pub synced_sequence: u64,
+}
+
+/// A version to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    /// Namespace, not checked yet.
+    pub namespace: &'a [u8],
+    /// Key, not checked yet.
+    pub key: &'a [u8],
+    /// What the value is.
+    pub kind: ValueKind,
+    /// The value, not checked yet.
+    pub value: &'a [u8],
+    /// Model that made the vector; empty for the default one.
+    pub model: &'a str,
+    /// Ids of the versions it is derived from, 16 bytes each; known to exist.
+    pub causes: &'a [u8],
+    /// Components of the vector, float32 each.
+    pub vector: &'a [u8],
+}
+
+/// How much of the memory kept free must stay free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reserve {
+    /// New data leaves all of it.
+    Whole,
+    /// Opening may use half: what was written once must open again.
+    Half,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft of a JSON value and nothing else.
+    #[must_use]
+    pub fn json(namespace: &'a str, key: &'a str, value: &'a [u8]) -> Self {
+        let (namespace, key) = (namespace.as_bytes(), key.as_bytes());
+        Self { namespace, key, kind: ValueKind::Json, value, model: "", causes: &[], vector: &[] }
+    }
+
+    /// A draft of a deletion.
+    #[must_use]
+    pub fn deleted(namespace: &'a str, key: &'a str) -> Self {
+        Self { kind: ValueKind::Deleted, ..Self::json(namespace, key, b"") }
+    }
+
+    fn len(&self) -> usize {
+        self.namespace.len()
+            + self.key.len()
+            + self.causes.len()
+            + self.value.len()
+            + self.vector.len()
+    }
+
+    /// Checks everything that can be wrong with a draft.
+    pub(super) fn check(&self) -> Result<()> {
+        names::check("namespace", self.namespace)?;
+        names::check("key", self.key)?;
+        if !self.model.is_empty() {
+            names::check("model", self.model.as_bytes())?;
+        }
+        if self.value.len() > MAX_VALUE_BYTES {
+            return Err(too_large("value bytes", self.value.len(), MAX_VALUE_BYTES));
+        }
+        if self.causes.len() / 16 > MAX_CAUSES {
+            return Err(too_large("causes", self.causes.len() / 16, MAX_CAUSES));
+        }
+        if self.kind == ValueKind::Json {
+            json::validate(self.value)?;
+        }
+        check_vector(self.vector)
+    }
+}
+
+/// Checks the components of a vector.
+fn check_vector(vector: &[u8]) -> Result<()> {
+    let dimension = vector.len() / 4;
+    if dimension > MAX_DIMENSION || vector.len() % 4 != 0 {
+        let message =
+            format!("the vector has {dimension} components; the limit is {MAX_DIMENSION}");
+        return Err(Error::new(Kind::Invalid, message, "use a model of fewer dimensions"));
+    }
+    let component = |index| u32_at(vector, 4 * index).map(f32::from_bits).unwrap_or_default();
+    match (0..dimension).find(|&index| !component(index).is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::new(
+            Kind::Invalid,
+            format!("component {index} of the vector is {}", component(index)),
+            "every component must be a finite number",
+        )),
+    }
+}
+
+fn too_large(what: &str, size: usize, limit: usize) -> Error {
+    let message = format!("{size} {what}; the limit is {limit}");
+    Error::new(Kind::Limit, message, "split it into smaller parts; nothing was written")
+}
+
+pub(super) fn out_of_memory() -> Error {
+    Error::new(
+        Kind::Limit,
+        "the database's memory is full",
+        "raise Config.max_memory_mb, or delete or erase what is not needed; nothing was written \
+         and everything acknowledged can still be read",
+    )
+}
+
+impl Database {
+    /// Writes a group of drafts, all or none, and returns the place of the first.
+    ///
+    /// Costs linear time in the group's bytes, logarithmic in the number of keys.
+    pub(super) fn commit(&mut self, write: Write, drafts: &[Draft<'_>]) -> Result<Place> {
+        if drafts.len() > MAX_BATCH_ITEMS {
+            return Err(too_large("items in a batch", drafts.len(), MAX_BATCH_ITEMS));
+        }
+        for (index, draft) in drafts.iter().enumerate() {
+            draft.check().map_err(|error| match drafts {
+                [_] => error,
+                _ => error.with("index", index),
+            })?;
+        }
+        let bytes = drafts.iter().map(Draft::len).sum();
+        if drafts.len() > 1 && bytes > MAX_BATCH_BYTES {
+            return Err(too_large("bytes in a batch", bytes, MAX_BATCH_BYTES));
+        }
+        if drafts.iter().any(|draft| draft.kind != ValueKind::Deleted) {
+            self.check_budget(drafts.len(), bytes, Reserve::Whole)?;
+        }
+        self.versions.reserve(drafts.len())?;
+        let timestamp = self.begin(write)?;
+        let mut link = Link::after(&self.head);
+        let mut first = None;
+        for draft in drafts {
+            let place = self.write_draft(timestamp, draft, &mut link);
+            first = first.or(Some(place));
+        }
+        self.finish(drafts.len(), timestamp, &link);
+        Ok(first.unwrap_or_default())
+    }
+
+    fn write_draft(&mut self, timestamp: u64, draft: &Draft<'_>, link: &mut Link) -> Place {
+        // Both were checked to be UTF-8.
+        let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
+        let key = core::str::from_utf8(draft.key).unwrap_or_default();
+        let chain = self.keyspace.chain(namespace, key);
+        let latest = chain.and_then(super::keyspace::Chain::latest);
+        let previous = latest.and_then(|place| self.versions.record(place)).map(Record::id);
+        let (kind, value, vector) = (draft.kind, draft.value, draft.vector);
+        let (model, causes) = (draft.model, draft.causes);
+        let fields =
+            Fields { timestamp, previous, namespace, key, model, causes, kind, value, vector };
+        let (record, digest) = fields.seal();
+        link.add(&digest);
+        self.write_frame(FrameType::Version, record.as_bytes());
+        let place = self.versions.push(record);
+        self.keyspace.push(namespace, key, place);
+        place
+    }
+
+    /// Begins a commit: its time, later than any before.
+    pub(super) fn begin(&mut self, write: Write) -> Result<u64> {
+        self.synced_sequence = write.synced_sequence;
+        let timestamp = write.now_us.max(self.timestamp + 1);
+        if timestamp > MAX_TIMESTAMP_US {
+            let message = format!("the time of the write, {timestamp} us, is past the year 9999");
+            return Err(Error::new(Kind::Invalid, message, "set the clock of the host"));
+        }
+        Ok(timestamp)
+    }
+
+    pub(super) fn write_frame(&mut self, kind: FrameType, payload: &[u8]) {
+        self.sequence += 1;
+        if self.options.journal {
+            let durable = self.synced_sequence;
+            self.framing.write(&mut self.journal, kind, self.sequence, durable, payload);
+        }
+    }
+
+    /// Ends a commit of `count` frames. Without a journal it is durable at once.
+    pub(super) fn finish(&mut self, count: usize, timestamp: u64, link: &Link) {
+        self.head = link.head();
+        self.commits += 1;
+        self.write_frame(FrameType::Commit, &Commit::new(count, self.head).to_bytes());
+        self.timestamp = timestamp;
+        self.pending.push_back((self.sequence, timestamp));
+        if !self.options.journal {
+            self.acknowledge(self.sequence);
+        }
+    }
+
+    /// Refuses new data that would leave too little memory to go on reading and deleting.
+    pub(super) fn check_budget(&self, count: usize, bytes: usize, reserve: Reserve) -> Result<()> {
+        let budget = self.options.memory_budget;
+        if budget == 0 {
+            return Ok(());
+        }
+        // A record and its journal frame, and the places that find it.
+        let needed = 2 * bytes + 384 * count;
+        let whole = MIN_MEMORY_RESERVE_BYTES.max(budget / 16);
+        let reserve = match reserve {
+            Reserve::Whole => whole,
+            Reserve::Half => whole / 2,
+        };
+        let available = budget.saturating_sub(reserve);
+        if (self.options.memory_used)().saturating_add(needed) > available {
+            return Err(out_of_memory());
+        }
+        Ok(())
+    }
+}

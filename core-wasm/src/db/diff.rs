@@ -1,0 +1,85 @@
+//! What changed between two versions of a key, as a JSON Patch (RFC 6902).
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::codec::hex::{self, VersionId};
+use crate::error::{Error, Kind, Result};
+use crate::log::record::{Record, ValueKind};
+
+use super::Database;
+
+impl Database {
+    /// The patch that turns version `from` into version `to`. By default the key's last version
+    /// and the one before it. A deletion, and what was before the first version, count as no
+    /// document: the patch then adds or removes the root.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown id or a key without versions; `Invalid` for bytes values and
+    /// versions of another key.
+    pub fn diff(
+        &self,
+        namespace: &str,
+        key: &str,
+        from: Option<VersionId>,
+        to: Option<VersionId>,
+    ) -> Result<String> {
+        let versions = self.history(namespace, key, Some(2));
+        let latest = versions.last().ok_or_else(|| self.missing(namespace, key, u64::MAX))?;
+        let to = match to {
+            Some(id) => self.version_of(namespace, key, &id)?,
+            None => *latest,
+        };
+        let from = match from {
+            Some(id) => Some(self.version_of(namespace, key, &id)?),
+            None => to.fields().previous.map(|id| self.version(&id)).transpose()?,
+        };
+        let before = from.map(document).transpose()?.flatten();
+        let after = document(to)?;
+        let patch = match (before, after) {
+            (Some(before), Some(after)) => {
+                serde_json::to_string(&json_patch::diff(&before, &after))
+            }
+            (None, Some(after)) => serde_json::to_string(&[
+                serde_json::json!({"op": "add", "path": "", "value": after}),
+            ]),
+            (Some(_), None) => Ok(r#"[{"op":"remove","path":""}]"#.to_owned()),
+            (None, None) => Ok("[]".to_owned()),
+        };
+        patch.map_err(|error| Error::protocol(error.to_string()))
+    }
+
+    fn version_of(&self, namespace: &str, key: &str, id: &VersionId) -> Result<&Record> {
+        let record = self.version(id)?;
+        let fields = record.fields();
+        if (fields.namespace, fields.key) == (namespace, key) {
+            return Ok(record);
+        }
+        let message = format!(
+            "version {} belongs to {:?}/{:?}, not to {namespace:?}/{key:?}",
+            hex::encode(id),
+            fields.namespace,
+            fields.key
+        );
+        Err(Error::new(Kind::Invalid, message, "take ids from the history of this key"))
+    }
+}
+
+fn document(record: &Record) -> Result<Option<Value>> {
+    match record.kind() {
+        ValueKind::Deleted => Ok(None),
+        ValueKind::Bytes => Err(Error::new(
+            Kind::Invalid,
+            format!("version {} holds bytes", hex::encode(&record.id())),
+            "diff compares JSON values; compare bytes with the tool for their format",
+        )),
+        ValueKind::Json => {
+            let mut parser = serde_json::Deserializer::from_slice(record.value());
+            // Stored values are at most as deep as the engine's own limit.
+            parser.disable_recursion_limit();
+            Value::deserialize(&mut parser)
+                .map(Some)
+                .map_err(|error| Error::corrupt(0, &format!("a stored value is not JSON: {error}")))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Names: namespaces and keys, sorted by bytes, each key with the places of its versions.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::versions::{Place, Versions};
+
+/// A key's versions, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Chain(Vec<Place>);
+
+impl Chain {
+    pub(super) fn places(&self) -> &[Place] {
+        &self.0
+    }
+
+    pub(super) fn latest(&self) -> Option<Place> {
+        self.0.last().copied()
+    }
+
+    pub(super) fn push(&mut self, place: Place) {
+        self.0.push(place);
+    }
+
+    /// The versions written up to `horizon`. Constant time when that is all of them, else
+    /// logarithmic.
+    pub(super) fn until(&self, horizon: u64, versions: &Versions) -> &[Place] {
+        let within = |place: &Place| {
+            versions.get(*place).is_some_and(|version| version.timestamp <= horizon)
+        };
+        if self.0.last().is_none_or(within) {
+            return &self.0;
+        }
+        let count = self.0.partition_point(within);
+        self.0.get(..count).unwrap_or_default()
+    }
+
+    /// The version that holds the key's value at `horizon`, if it has one.
+    pub(super) fn value_at(&self, horizon: u64, versions: &Versions) -> Option<Place> {
+        let place = self.until(horizon, versions).last().copied()?;
+        versions.holds_value(place).then_some(place)
+    }
+}
+
+/// Keys of one namespace.
+pub(super) type Keys = BTreeMap<Box<str>, Chain>;
+
+/// All namespaces. Those without a key left are removed.
+#[derive(Debug, Default)]
+pub(super) struct Keyspace(BTreeMap<Box<str>, Keys>);
+
+impl Keyspace {
+    pub(super) fn chain(&self, namespace: &str, key: &str) -> Option<&Chain> {
+        self.0.get(namespace)?.get(key)
+    }
+
+    pub(super) fn keys(&self, namespace: &str) -> Option<&Keys> {
+        self.0.get(namespace)
+    }
+
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = (&str, &Keys)> {
+        self.0.iter().map(|(name, keys)| (&**name, keys))
+    }
+
+    /// Adds a version to a key. Logarithmic.
+    pub(super) fn push(&mut self, namespace: &str, key: &str, place: Place) {
+        if let Some(keys) = self.0.get_mut(namespace) {
+            if let Some(chain) = keys.get_mut(key) {
+                chain.push(place);
+            } else {
+                keys.insert(key.into(), Chain(vec![place]));
+            }
+        } else {
+            let keys = Keys::from([(key.into(), Chain(vec![place]))]);
+            self.0.insert(namespace.into(), keys);
+        }
+    }
+
+    /// Removes a key and returns the places of its versions.
+    pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Vec<Place> {
+        let Some(keys) = self.0.get_mut(namespace) else { return Vec::new() };
+        let places = keys.remove(key).map(|chain| chain.0).unwrap_or_default();
+        if keys.is_empty() {
+            self.0.remove(namespace);
+        }
+        places
+    }
+
+    /// Keys of a namespace from one of them on, in order.
+    pub(super) fn keys_from<'a>(
+        &'a self,
+        namespace: &str,
+        from: Bound<&str>,
+    ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
+        let keys = self.0.get(namespace);
+        let range = keys.map(|keys| keys.range::<str, _>((from, Bound::Unbounded)));
+        range.into_iter().flatten().map(|(key, chain)| (&**key, chain))
+    }
+}

@@ -1,0 +1,160 @@
+//! The database: keys, their versions, and what may be asked of them.
+//!
+//! State is one slab of [`versions`] in commit order and one [`keyspace`] of sorted names that
+//! point into it. Every write goes through [`commit`]; every read stops at what is acknowledged, so an
+//! as-of read and a read of the present are the same code with another time.
+
+mod causality;
+mod commit;
+mod diff;
+mod erase;
+mod history;
+mod keyspace;
+mod read;
+mod replay;
+mod stats;
+mod suggest;
+mod verify;
+mod versions;
+mod write;
+
+use std::collections::VecDeque;
+
+use crate::log::chain::Digest;
+use crate::log::frame::Framing;
+use crate::log::header::Header;
+
+pub use commit::{Draft, Write};
+pub use read::{Listing, Value};
+pub use replay::Replay;
+pub use stats::Stats;
+pub use verify::Verified;
+pub use write::Expected;
+
+use keyspace::Keyspace;
+use versions::Versions;
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Random id of a new database.
+    pub database_id: [u8; 16],
+    /// Whether writes leave log frames for the host to store.
+    pub journal: bool,
+    /// Bytes of memory that data may take; 0 for no bound of the engine's own.
+    pub memory_budget: usize,
+    /// Bytes of memory in use now.
+    pub memory_used: fn() -> usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { database_id: [0; 16], journal: true, memory_budget: 0, memory_used: || 0 }
+    }
+}
+
+/// One database.
+#[derive(Debug)]
+pub struct Database {
+    options: Options,
+    header: Header,
+    framing: Framing,
+    keyspace: Keyspace,
+    versions: Versions,
+    /// Time of the last commit; the next one is later.
+    timestamp: u64,
+    /// Sequence of the last frame.
+    sequence: u64,
+    /// Commits since the log began.
+    commits: u64,
+    /// Hash of the last commit.
+    head: Digest,
+    /// Where a rehash of the chain can begin: a head, and the slab's length at that moment.
+    chain_start: (Digest, usize),
+    /// Commits that are not yet acknowledged: sequence and time.
+    pending: VecDeque<(u64, u64)>,
+    /// Time of the last acknowledged commit: where reads stop.
+    visible_timestamp: u64,
+    /// What the host knew to be synced at the last write.
+    synced_sequence: u64,
+    journal: Vec<u8>,
+}
+
+impl Database {
+    /// An empty database. Its journal holds the file header.
+    #[must_use]
+    pub fn create(options: &Options) -> Self {
+        let header = Header { database_id: options.database_id, epoch: 1, first_sequence: 1 };
+        let mut database = Self::empty(options, header);
+        if options.journal {
+            database.journal = header.to_bytes();
+        }
+        database
+    }
+
+    fn empty(options: &Options, header: Header) -> Self {
+        Self {
+            options: *options,
+            header,
+            framing: Framing::new(&header),
+            keyspace: Keyspace::default(),
+            versions: Versions::default(),
+            timestamp: 0,
+            sequence: header.first_sequence.saturating_sub(1),
+            commits: 0,
+            head: [0; 32],
+            chain_start: ([0; 32], 0),
+            pending: VecDeque::new(),
+            visible_timestamp: 0,
+            synced_sequence: 0,
+            journal: Vec::new(),
+        }
+    }
+
+    /// Notes that writes up to a sequence are acknowledged: reads see them from now on. Constant
+    /// time for each commit.
+    pub fn acknowledge(&mut self, sequence: u64) {
+        while let Some(&(committed, timestamp)) = self.pending.front() {
+            if committed > sequence {
+                break;
+            }
+            self.visible_timestamp = timestamp;
+            self.pending.pop_front();
+        }
+    }
+
+    /// Log frames of the last write: to be made durable before it is acknowledged.
+    #[must_use]
+    pub fn journal(&self) -> &[u8] {
+        &self.journal
+    }
+
+    /// Forgets the frames of the last write.
+    pub fn clear_journal(&mut self) {
+        // A journal of a large batch is given back.
+        if self.journal.capacity() > 1 << 20 {
+            self.journal = Vec::new();
+        }
+        self.journal.clear();
+    }
+
+    /// Sequence of the last frame.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Hash of the last commit, durable or not.
+    #[must_use]
+    pub fn head(&self) -> Digest {
+        self.head
+    }
+
+    /// The time up to which a read as of `at` sees.
+    fn horizon(&self, at: u64) -> u64 {
+        at.min(self.visible_timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests;

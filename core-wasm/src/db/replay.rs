@@ -1,0 +1,130 @@
+//! Opening: stored bytes become a database again.
+
+use crate::error::{Error, Result};
+use crate::log::chain::{Link, digest};
+use crate::log::frame::Framing;
+use crate::log::header::Header;
+use crate::log::record::Record;
+use crate::log::recovery::{Entry, Group, Progress, Recovery};
+
+use super::commit::Reserve;
+use super::keyspace::Chain;
+use super::{Database, Options};
+
+/// A database on its way in. Feed it the file's bytes until it is done.
+#[derive(Debug)]
+pub struct Replay {
+    recovery: Recovery,
+    database: Database,
+    verify: bool,
+}
+
+impl Replay {
+    /// A replay that has seen nothing. `writable` says whether the database is to be written to,
+    /// `verify` whether to recompute every id and the chain of commits.
+    #[must_use]
+    pub fn new(options: &Options, writable: bool, verify: bool) -> Self {
+        let header = Header { database_id: [0; 16], epoch: 0, first_sequence: 1 };
+        let (recovery, database) = (Recovery::new(writable), Database::empty(options, header));
+        Self { recovery, database, verify }
+    }
+
+    /// Takes the bytes from `offset` on; see [`Recovery::feed`]. Linear time.
+    ///
+    /// # Errors
+    /// `Unsupported` or `Corrupt`, see [`crate::log::recovery`]; `Limit` if the data does not fit
+    /// the memory.
+    pub fn feed(&mut self, offset: u64, bytes: &[u8], end: bool) -> Result<Progress> {
+        let Self { recovery, database, verify } = self;
+        recovery.feed(offset, bytes, end, &mut |group| {
+            if *verify {
+                database.verify_group(&group)?;
+            }
+            database.apply(group)
+        })
+    }
+
+    /// The database, once [`Replay::feed`] said that the file has been read.
+    #[must_use]
+    pub fn finish(self) -> Database {
+        let Self { recovery, mut database, .. } = self;
+        if let Some(header) = recovery.header() {
+            database.header = header;
+            database.framing = Framing::new(&header);
+        }
+        database.sequence = recovery.committed_sequence();
+        database.visible_timestamp = database.timestamp;
+        database.chain_start = (database.head, database.versions.len());
+        database
+    }
+}
+
+impl Database {
+    /// Recomputes the ids of a group and the link of the chain that it claims.
+    fn verify_group(&self, group: &Group) -> Result<()> {
+        let mut link = Link::after(&self.head);
+        for entry in &group.entries {
+            match entry {
+                Entry::Version(record) => {
+                    let digest = record.digest();
+                    if !digest.starts_with(&record.id()) {
+                        return Err(Error::corrupt(0, "a version's content does not match its id"));
+                    }
+                    link.add(&digest);
+                }
+                Entry::Erasure(erasure) => link.add(&digest(&erasure.to_bytes())),
+            }
+        }
+        if link.head() != group.commit.head {
+            return Err(Error::corrupt(0, "a commit does not follow the one before it"));
+        }
+        Ok(())
+    }
+
+    /// Takes a group of the log in.
+    fn apply(&mut self, group: Group) -> Result<()> {
+        let bytes = group.entries.iter().map(|entry| match entry {
+            Entry::Version(record) => record.as_bytes().len(),
+            Entry::Erasure(_) => 0,
+        });
+        // The records are in memory already; their places and names are not.
+        self.check_budget(group.entries.len(), bytes.sum::<usize>() / 2, Reserve::Half)?;
+        self.versions.reserve(group.entries.len())?;
+        let mut latest = self.timestamp;
+        for entry in group.entries {
+            let timestamp = match entry {
+                Entry::Version(record) => {
+                    let timestamp = record.fields().timestamp;
+                    self.apply_version(record)?;
+                    timestamp
+                }
+                Entry::Erasure(erasure) => {
+                    self.forget(&erasure.namespace, &erasure.key);
+                    erasure.timestamp
+                }
+            };
+            if timestamp <= self.timestamp && self.sequence > 0 {
+                return Err(Error::corrupt(0, "a commit is not later than the one before it"));
+            }
+            latest = latest.max(timestamp);
+        }
+        self.timestamp = latest;
+        self.sequence = group.sequence;
+        self.head = group.commit.head;
+        self.commits += 1;
+        Ok(())
+    }
+
+    fn apply_version(&mut self, record: Record) -> Result<()> {
+        let fields = record.fields();
+        let (namespace, key) = (fields.namespace.to_owned(), fields.key.to_owned());
+        let latest = self.keyspace.chain(&namespace, &key).and_then(Chain::latest);
+        let latest = latest.and_then(|place| self.versions.record(place)).map(Record::id);
+        if fields.previous != latest || self.versions.find(&record.id()).is_some() {
+            return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
+        }
+        let place = self.versions.push(record);
+        self.keyspace.push(&namespace, &key, place);
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Sizes and counts.
+
+use serde::Serialize;
+
+use super::Database;
+
+/// What a database holds, as far as it is durable for keys and namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Keys that hold a value.
+    pub keys: usize,
+    /// Namespaces that hold a key with a value.
+    pub namespaces: usize,
+    /// Versions held, deletions included.
+    pub versions: usize,
+    /// Commits since the log began.
+    pub commits: u64,
+    /// Bytes of the versions' records.
+    pub record_bytes: u64,
+    /// Bytes of memory in use by the engine.
+    pub memory_used: usize,
+    /// Time of the last commit in microseconds since 1970; 0 for none.
+    pub timestamp: u64,
+    /// Sequence of the last frame.
+    pub sequence: u64,
+    /// The file's epoch.
+    pub epoch: u32,
+}
+
+impl Database {
+    /// Sizes and counts. Linear in the number of keys.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let horizon = self.visible_timestamp;
+        let held = self.keyspace.namespaces().map(|(_, keys)| {
+            keys.values().filter(|chain| chain.value_at(horizon, &self.versions).is_some()).count()
+        });
+        let (mut keys, mut namespaces) = (0, 0);
+        for count in held {
+            keys += count;
+            namespaces += usize::from(count > 0);
+        }
+        Stats {
+            keys,
+            namespaces,
+            versions: self.versions.live(),
+            commits: self.commits,
+            record_bytes: self.versions.record_bytes(),
+            memory_used: (self.options.memory_used)(),
+            timestamp: self.timestamp,
+            sequence: self.sequence,
+            epoch: self.header.epoch,
+        }
+    }
+}

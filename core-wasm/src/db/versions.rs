@@ -1,0 +1,160 @@
+//! The slab of versions in commit order, and the way from an id to its place.
+
+use core::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::codec::hex::VersionId;
+use crate::error::Result;
+use crate::log::record::{Record, ValueKind};
+
+use super::commit::out_of_memory;
+
+/// Place of a version in the slab.
+pub(super) type Place = u32;
+
+const CHUNK: usize = 4096;
+
+/// A version in the slab.
+#[derive(Debug)]
+pub(super) struct Version {
+    /// Cached from the record: as-of reads search by it.
+    pub(super) timestamp: u64,
+    /// `None` once erased.
+    pub(super) record: Option<Record>,
+}
+
+/// Versions in commit order. Chunks keep growth from copying what is there.
+#[derive(Debug, Default)]
+pub(super) struct Versions {
+    chunks: Vec<Vec<Version>>,
+    len: usize,
+    erased: usize,
+    by_id: HashTable<Place>,
+    /// Pairs of cause and effect, sorted; written rarely, walked by binary search.
+    effects: std::collections::BTreeSet<(Place, Place)>,
+    /// Bytes of records held.
+    record_bytes: u64,
+}
+
+/// Ids are hashes already, but a hostile file chooses them freely: mix them.
+fn hash(id: &VersionId) -> u64 {
+    let mut hasher = FixedState::with_seed(0x6b6f_7275).build_hasher();
+    hasher.write(id);
+    hasher.finish()
+}
+
+impl Versions {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.len - self.erased
+    }
+
+    pub(super) fn record_bytes(&self) -> u64 {
+        self.record_bytes
+    }
+
+    /// Makes room for `count` more, so that pushing cannot run out of memory.
+    pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
+        let Self { chunks, by_id, .. } = self;
+        let rehash = |place: &Place| {
+            let index = place_index(*place);
+            let version = chunks.get(index / CHUNK).and_then(|chunk| chunk.get(index % CHUNK));
+            let record = version.and_then(|version| version.record.as_ref());
+            hash(&record.map(Record::id).unwrap_or_default())
+        };
+        by_id.try_reserve(count, rehash).map_err(|_| out_of_memory())
+    }
+
+    pub(super) fn push(&mut self, record: Record) -> Place {
+        let place = Place::try_from(self.len).unwrap_or(Place::MAX);
+        let id = record.id();
+        let fields = record.fields();
+        for cause in record.causes() {
+            if let Some(cause) = self.find(&cause) {
+                self.effects.insert((cause, place));
+            }
+        }
+        self.record_bytes += record.as_bytes().len() as u64;
+        let version = Version { timestamp: fields.timestamp, record: Some(record) };
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push(version),
+            // The first chunk grows as needed, so that an empty database stays small.
+            _ => {
+                let mut chunk = Vec::new();
+                if self.len > 0 {
+                    chunk.reserve_exact(CHUNK);
+                }
+                chunk.push(version);
+                self.chunks.push(chunk);
+            }
+        }
+        self.len += 1;
+        let Self { chunks, by_id, .. } = self;
+        by_id.insert_unique(hash(&id), place, |place| {
+            let index = place_index(*place);
+            let version = chunks.get(index / CHUNK).and_then(|chunk| chunk.get(index % CHUNK));
+            let record = version.and_then(|version| version.record.as_ref());
+            hash(&record.map(Record::id).unwrap_or_default())
+        });
+        place
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<&Version> {
+        let index = place_index(place);
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    pub(super) fn record(&self, place: Place) -> Option<&Record> {
+        self.get(place)?.record.as_ref()
+    }
+
+    pub(super) fn find(&self, id: &VersionId) -> Option<Place> {
+        self.by_id
+            .find(hash(id), |place| self.record(*place).is_some_and(|record| record.id() == *id))
+            .copied()
+    }
+
+    /// Whether a version holds a value, as opposed to a deletion.
+    pub(super) fn holds_value(&self, place: Place) -> bool {
+        self.record(place).is_some_and(|record| record.kind() != ValueKind::Deleted)
+    }
+
+    pub(super) fn effects(&self, cause: Place) -> impl Iterator<Item = Place> {
+        self.effects.range((cause, 0)..=(cause, Place::MAX)).map(|(_, effect)| *effect)
+    }
+
+    /// Removes a version's content and its id.
+    pub(super) fn erase(&mut self, place: Place) {
+        let Some(id) = self.record(place).map(Record::id) else { return };
+        let Self { chunks, by_id, .. } = self;
+        if let Ok(entry) = by_id.find_entry(hash(&id), |found| *found == place) {
+            entry.remove();
+        }
+        let index = place_index(place);
+        let version = chunks.get_mut(index / CHUNK).and_then(|chunk| chunk.get_mut(index % CHUNK));
+        if let Some(record) = version.and_then(|version| version.record.take()) {
+            self.erased += 1;
+            self.record_bytes -= record.as_bytes().len() as u64;
+        }
+        let effects: Vec<Place> = self.effects(place).collect();
+        for effect in effects {
+            self.effects.remove(&(place, effect));
+        }
+    }
+
+    /// All versions that are left, in commit order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Record)> {
+        let all = self.chunks.iter().flatten().zip(0..);
+        all.filter_map(|(version, place)| Some((place, version.record.as_ref()?)))
+    }
+}
+
+/// Places are indices of a slab in a 32-bit memory.
+fn place_index(place: Place) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}

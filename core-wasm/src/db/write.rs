@@ -1,0 +1,146 @@
+//! The write operations, each a small group for [`super::commit`].
+
+use crate::codec::hex;
+use crate::error::{Error, Kind, Result};
+use crate::log::record::{Record, ValueKind};
+
+use super::keyspace::Chain;
+use super::{Database, Draft, Write};
+
+/// What a conditional write expects of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The key must not hold a value.
+    Nothing,
+    /// The key's latest version must be this one.
+    Version(hex::VersionId),
+}
+
+impl Database {
+    /// Writes one version and returns its record. See [`Database::put_batch`] for the cost.
+    ///
+    /// # Errors
+    /// `Invalid`, `Serialization` and `Limit` for what is wrong with the draft, `Conflict` with
+    /// the current id if the key is not as `expected`.
+    pub fn put(
+        &mut self,
+        write: Write,
+        draft: &Draft<'_>,
+        expected: Option<Expected>,
+    ) -> Result<&[u8]> {
+        if let Some(expected) = expected {
+            draft.check()?;
+            self.check_expected(draft, expected)?;
+        }
+        let place = self.commit(write, core::slice::from_ref(draft))?;
+        Ok(self.versions.record(place).map(Record::as_bytes).unwrap_or_default())
+    }
+
+    /// Writes several versions at one time, all or none. Linear in their bytes, logarithmic in
+    /// the number of keys.
+    ///
+    /// # Errors
+    /// As [`Database::put`]; the error's `index` says which draft is at fault.
+    pub fn put_batch(&mut self, write: Write, drafts: &[Draft<'_>]) -> Result<()> {
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        self.commit(write, drafts).map(drop)
+    }
+
+    /// Deletes a key by writing a deleted version; `false`, with nothing written, if there was no
+    /// value. Logarithmic in the number of keys.
+    ///
+    /// # Errors
+    /// `Invalid` if a time past the year 9999 arrived.
+    pub fn delete(&mut self, write: Write, namespace: &str, key: &str) -> Result<bool> {
+        if self.latest_value(namespace, key).is_none() {
+            return Ok(false);
+        }
+        self.commit(write, &[Draft::deleted(namespace, key)])?;
+        Ok(true)
+    }
+
+    /// Writes the value and vector of an old version as a new version, caused by the old one.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown id; `Invalid` if it is a version of another key, or a deletion.
+    pub fn restore(
+        &mut self,
+        write: Write,
+        namespace: &str,
+        key: &str,
+        id: &hex::VersionId,
+    ) -> Result<&[u8]> {
+        let record = self.version(id)?.clone();
+        let old = record.fields();
+        let text = hex::encode(id);
+        let refused = |problem: String| {
+            Error::new(Kind::Invalid, problem, "take an id from the history of this key")
+        };
+        if (old.namespace, old.key) != (namespace, key) {
+            let (namespace, key) = (old.namespace, old.key);
+            return Err(refused(format!("version {text} belongs to {namespace:?}/{key:?}")));
+        }
+        if old.kind == ValueKind::Deleted {
+            return Err(refused(format!(
+                "version {text} is a deletion: it has no value to restore"
+            )));
+        }
+        let (kind, value, vector, model) = (old.kind, old.value, old.vector, old.model);
+        let (namespace, key) = (namespace.as_bytes(), key.as_bytes());
+        let draft = Draft { namespace, key, kind, value, model, causes: id, vector };
+        self.put(write, &draft, None)
+    }
+
+    /// The latest version of a key that holds a value, durable or not.
+    fn latest_value(&self, namespace: &str, key: &str) -> Option<&Record> {
+        let place = self.keyspace.chain(namespace, key).and_then(Chain::latest)?;
+        self.versions.record(place).filter(|record| record.kind() != ValueKind::Deleted)
+    }
+
+    fn check_expected(&self, draft: &Draft<'_>, expected: Expected) -> Result<()> {
+        let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
+        let key = core::str::from_utf8(draft.key).unwrap_or_default();
+        let latest = self.keyspace.chain(namespace, key).and_then(Chain::latest);
+        let latest = latest.and_then(|place| self.versions.record(place)).map(Record::id);
+        let value = self.latest_value(namespace, key).map(Record::id);
+        let (met, wanted) = match expected {
+            Expected::Nothing => (value.is_none(), "no value".to_owned()),
+            Expected::Version(id) => (latest == Some(id), format!("version {}", hex::encode(&id))),
+        };
+        if met {
+            return Ok(());
+        }
+        let current = latest.map(|id| hex::encode(&id));
+        let found =
+            current.as_deref().map_or("no version".to_owned(), |id| format!("version {id}"));
+        Err(Error::new(
+            Kind::Conflict,
+            format!("{namespace:?}/{key:?} is at {found}; {wanted} was expected"),
+            "read the key again, decide anew, and write with its current version id",
+        )
+        .with("current", current))
+    }
+
+    /// Checks that ids are of visible versions and returns them one after the other, each once.
+    ///
+    /// # Errors
+    /// `Invalid` that names the first unknown id.
+    pub fn check_causes(&self, ids: &[hex::VersionId]) -> Result<Vec<u8>> {
+        let mut causes = Vec::with_capacity(16 * ids.len());
+        for (index, id) in ids.iter().enumerate() {
+            if self.versions.find(id).is_none() {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    format!("caused_by names an unknown version {}", hex::encode(id)),
+                    "take ids from what put, history or version returned",
+                ));
+            }
+            if ids.iter().take(index).all(|earlier| earlier != id) {
+                causes.extend_from_slice(id);
+            }
+        }
+        Ok(causes)
+    }
+}

@@ -1,0 +1,230 @@
+//! From opcodes to operations: the one place where a request's bytes become arguments.
+
+mod control;
+mod request;
+
+use crate::codec::hex::VersionId;
+use crate::codec::{hex, names};
+use crate::db::{Database, Draft, Listing, Replay};
+use crate::error::{Error, Result};
+use crate::log::record::ValueKind;
+use crate::log::recovery::Progress;
+use crate::protocol as op;
+
+use control::{DiffControl, LimitControl, ListControl, OpenControl, PutControl, ReplayControl};
+pub use request::{Reply, Request, versions};
+
+/// An instance: nothing yet, a database on its way in, or a database.
+#[derive(Debug, Default)]
+pub enum Instance {
+    /// Nothing was opened.
+    #[default]
+    Closed,
+    /// Stored bytes are being read.
+    Opening(Box<Replay>),
+    /// A database.
+    Open(Box<Database>),
+}
+
+impl Instance {
+    /// Carries out one request. `memory_used` reports the bytes of memory in use.
+    ///
+    /// # Errors
+    /// Whatever the operation returns; `Internal` for a request that does not follow the
+    /// protocol.
+    pub fn call(
+        &mut self,
+        opcode: u32,
+        bytes: &[u8],
+        memory_used: fn() -> usize,
+    ) -> Result<Reply<'_>> {
+        let request = Request::parse(bytes)?;
+        match opcode {
+            op::OPEN => self.open(&request, memory_used),
+            op::REPLAY => self.replay(&request, memory_used),
+            _ => match self {
+                Self::Open(database) => {
+                    database.clear_journal();
+                    database.acknowledge(request.acknowledged_sequence);
+                    operate(database, opcode, &request)
+                }
+                _ => Err(Error::protocol("no database is open in this instance")),
+            },
+        }
+    }
+
+    /// The database, if one is open.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        match self {
+            Self::Open(database) => Some(database),
+            _ => None,
+        }
+    }
+
+    fn open(&mut self, request: &Request<'_>, memory_used: fn() -> usize) -> Result<Reply<'_>> {
+        let Self::Closed = self else {
+            return Err(Error::protocol("this instance has a database already"));
+        };
+        let options = request.control::<OpenControl>()?.options(memory_used)?;
+        *self = Self::Open(Box::new(Database::create(&options)));
+        Ok(Reply::nothing())
+    }
+
+    fn replay(&mut self, request: &Request<'_>, memory_used: fn() -> usize) -> Result<Reply<'_>> {
+        let control: ReplayControl = request.control()?;
+        if let Self::Closed = self {
+            let options = control.open.options(memory_used)?;
+            *self = Self::Opening(Box::new(Replay::new(&options, control.writable, control.verify)));
+        }
+        let Self::Opening(replay) = self else {
+            return Err(Error::protocol("this instance has a database already"));
+        };
+        let end = request.flags & op::FLAG_END != 0;
+        let progress = replay.feed(control.offset, request.payload, end)?;
+        let report = match progress {
+            Progress::More { offset, want } => serde_json::json!({"offset": offset, "want": want}),
+            Progress::Done(outcome) => {
+                if let Self::Opening(replay) = core::mem::take(self) {
+                    *self = Self::Open(Box::new(replay.finish()));
+                }
+                serde_json::json!({
+                    "valid_bytes": outcome.valid_bytes, "dropped_bytes": outcome.dropped_bytes,
+                })
+            }
+        };
+        Ok(Reply::owned(report.to_string().into_bytes()))
+    }
+}
+
+fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Result<Reply<'a>> {
+    match opcode {
+        op::GET => get(db, request),
+        op::PUT => put(db, request),
+        op::PUT_BATCH => put_batch(db, request),
+        op::GET_MANY => get_many(db, request),
+        op::CONTAINS => {
+            let (namespace, key) = request.names()?;
+            Ok(Reply::flag(db.find(namespace, key, request.at).is_some()))
+        }
+        op::DELETE => {
+            let (namespace, key) = request.names()?;
+            Ok(Reply::flag(db.delete(request.write, namespace, key)?))
+        }
+        op::ERASE => {
+            let (namespace, key) = request.names()?;
+            Ok(Reply::json(&db.erase(request.write, namespace, key)?))
+        }
+        op::HISTORY => {
+            let (namespace, key) = request.names()?;
+            let limit = request.control::<LimitControl>()?.limit;
+            Ok(Reply::owned(versions(&db.history(namespace, key, limit))))
+        }
+        op::VERSION => Ok(Reply::borrowed(db.version(&request.id()?)?.as_bytes())),
+        op::DIFF => {
+            let (namespace, key) = request.names()?;
+            let control: DiffControl = request.control()?;
+            let patch = db.diff(namespace, key, control.from()?, control.to()?)?;
+            Ok(Reply::owned(patch.into_bytes()))
+        }
+        op::RESTORE => {
+            let (namespace, key) = request.names()?;
+            let id = request.id()?;
+            Ok(Reply::borrowed(db.restore(request.write, namespace, key, &id)?))
+        }
+        op::LIST_KEYS => list_keys(db, request),
+        op::LIST_NAMESPACES => Ok(Reply::json(&db.list_namespaces(request.at))),
+        op::LINEAGE => walk(request, |id, depth| db.lineage(id, depth)),
+        op::EFFECTS => walk(request, |id, depth| db.effects(id, depth)),
+        op::STATS => Ok(Reply::json(&db.stats())),
+        op::VERIFY => Ok(Reply::json(&db.verify())),
+        op::HEAD => Ok(Reply::owned(hex::encode(&db.head()).into_bytes())),
+        _ => Err(Error::protocol(format!("unknown opcode {opcode}"))),
+    }
+}
+
+fn get<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let (namespace, key) = request.names()?;
+    let found = if request.flags & op::FLAG_QUIET == 0 {
+        Some(db.get(namespace, key, request.at)?)
+    } else {
+        db.find(namespace, key, request.at)
+    };
+    Ok(found.map_or_else(Reply::nothing, |found| {
+        let bytes = if found.kind == ValueKind::Bytes { op::REPLY_BYTES } else { 0 };
+        Reply::borrowed(found.value).with_flags(op::REPLY_TRUE | bytes)
+    }))
+}
+
+fn put<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let mut draft = Draft {
+        namespace: request.namespace,
+        key: request.key,
+        kind: value_kind(request.flags),
+        value: request.payload,
+        model: "",
+        causes: &[],
+        vector: request.vector,
+    };
+    if request.has_control() {
+        let control: PutControl = request.control()?;
+        let causes = db.check_causes(&control.causes()?)?;
+        let model = control.model.as_deref().unwrap_or_default();
+        draft = Draft { model, causes: &causes, ..draft };
+        Ok(Reply::borrowed(db.put(request.write, &draft, control.expected()?)?))
+    } else {
+        Ok(Reply::borrowed(db.put(request.write, &draft, None)?))
+    }
+}
+
+fn put_batch<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let mut drafts = Vec::new();
+    let mut rest = request.payload;
+    while !rest.is_empty() {
+        let item = request::batch_item(&mut rest)?;
+        drafts.push(Draft {
+            kind: value_kind(item.flags),
+            value: item.value,
+            ..Draft::json("", "", b"")
+        });
+        if let Some(draft) = drafts.last_mut() {
+            (draft.namespace, draft.key) = (item.namespace, item.key);
+        }
+    }
+    db.put_batch(request.write, &drafts)?;
+    Ok(Reply::nothing())
+}
+
+fn get_many<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let namespace = names::check("namespace", request.namespace)?;
+    let records = if request.payload.is_empty() {
+        db.get_all(namespace, request.at)
+    } else {
+        let keys: Vec<String> = control::parse(request.payload)?;
+        for key in &keys {
+            names::check("key", key.as_bytes())?;
+        }
+        db.get_many(namespace, &keys, request.at)
+    };
+    Ok(Reply::owned(versions(&records)))
+}
+
+fn list_keys<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let namespace = names::check("namespace", request.namespace)?;
+    let control: ListControl = request.control()?;
+    let start_after = control.start_after.as_deref();
+    let listing = Listing { prefix: &control.prefix, start_after, limit: control.limit };
+    Ok(Reply::json(&db.list_keys(namespace, listing, request.at)))
+}
+
+fn walk<'a, 'r>(
+    request: &Request<'_>,
+    find: impl FnOnce(&VersionId, Option<usize>) -> Result<Vec<&'r crate::log::record::Record>>,
+) -> Result<Reply<'a>> {
+    let depth = request.control::<LimitControl>()?.limit;
+    Ok(Reply::owned(versions(&find(&request.id()?, depth)?)))
+}
+
+fn value_kind(flags: u32) -> ValueKind {
+    if flags & op::FLAG_BYTES == 0 { ValueKind::Json } else { ValueKind::Bytes }
+}

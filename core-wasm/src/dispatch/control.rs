@@ -1,0 +1,117 @@
+//! Control objects: the JSON part of a request.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::hex::VersionId;
+use crate::db::{Expected, Options};
+use crate::error::{Error, Kind, Result};
+
+/// Control of `open`, and part of `replay`'s.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpenControl {
+    database_id: String,
+    journal: bool,
+    memory_budget: usize,
+}
+
+/// Control of `replay`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayControl {
+    pub(super) open: OpenControl,
+    pub(super) writable: bool,
+    /// Whether to recompute ids and the chain of commits.
+    pub(super) verify: bool,
+    pub(super) offset: u64,
+}
+
+/// Control of `put`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutControl {
+    pub(super) model: Option<String>,
+    #[serde(default)]
+    caused_by: Vec<String>,
+    /// The expected version's id; an empty one for none.
+    expected: Option<String>,
+}
+
+/// Control of `history`, `lineage` and `effects`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitControl {
+    pub(super) limit: Option<usize>,
+}
+
+/// Control of `diff`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiffControl {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// Control of `list_keys`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListControl {
+    #[serde(default)]
+    pub(super) prefix: String,
+    pub(super) start_after: Option<String>,
+    pub(super) limit: Option<usize>,
+}
+
+/// Reads a control object.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::protocol(format!("a control object is not as expected: {error}")))
+}
+
+/// Reads a version id.
+pub(super) fn id(text: &[u8]) -> Result<VersionId> {
+    super::request::parse_id(text).ok_or_else(|| {
+        let text = String::from_utf8_lossy(text.get(..64).unwrap_or(text)).into_owned();
+        Error::new(
+            Kind::Invalid,
+            format!("{text:?} is not a version id"),
+            "a version id is 32 hexadecimal digits: take it from what put or history returned",
+        )
+    })
+}
+
+impl OpenControl {
+    pub(super) fn options(&self, memory_used: fn() -> usize) -> Result<Options> {
+        Ok(Options {
+            database_id: id(self.database_id.as_bytes())?,
+            journal: self.journal,
+            memory_budget: self.memory_budget,
+            memory_used,
+        })
+    }
+}
+
+impl PutControl {
+    pub(super) fn causes(&self) -> Result<Vec<VersionId>> {
+        self.caused_by.iter().map(|text| id(text.as_bytes())).collect()
+    }
+
+    pub(super) fn expected(&self) -> Result<Option<Expected>> {
+        match self.expected.as_deref() {
+            None => Ok(None),
+            Some("") => Ok(Some(Expected::Nothing)),
+            Some(text) => Ok(Some(Expected::Version(id(text.as_bytes())?))),
+        }
+    }
+}
+
+impl DiffControl {
+    pub(super) fn from(&self) -> Result<Option<VersionId>> {
+        self.from.as_ref().map(|text| id(text.as_bytes())).transpose()
+    }
+
+    pub(super) fn to(&self) -> Result<Option<VersionId>> {
+        self.to.as_ref().map(|text| id(text.as_bytes())).transpose()
+    }
+}

@@ -1,0 +1,190 @@
+//! The layouts of [`crate::protocol`]: requests taken apart, replies put together.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::bytes::{take, u32_at, u64_at, wire_len};
+use crate::codec::hex::{self, VersionId};
+use crate::codec::names;
+use crate::db::Write;
+use crate::error::{Error, Result};
+use crate::log::record::Record;
+use crate::protocol::{REPLY_TRUE, REQUEST_HEADER_BYTES};
+
+use super::control;
+
+/// A request, taken apart but not checked beyond its lengths.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// When a write happens.
+    pub write: Write,
+    /// Sequence up to which the host has acknowledged.
+    pub acknowledged_sequence: u64,
+    /// As-of time of a read; [`crate::protocol::NOW`] for now.
+    pub at: u64,
+    /// Flags of the opcode.
+    pub flags: u32,
+    /// Namespace bytes.
+    pub namespace: &'a [u8],
+    /// Key bytes.
+    pub key: &'a [u8],
+    control: &'a [u8],
+    /// Value, batch items or log bytes.
+    pub payload: &'a [u8],
+    /// float32 components.
+    pub vector: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// Takes a request apart.
+    ///
+    /// # Errors
+    /// `Internal` if its lengths do not add up to its size.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        Self::split(bytes).ok_or_else(|| Error::protocol("a request's lengths do not add up"))
+    }
+
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = bytes.get(REQUEST_HEADER_BYTES..)?;
+        let length = |offset| u32_at(bytes, offset).and_then(|length| usize::try_from(length).ok());
+        let request = Self {
+            write: Write { now_us: u64_at(bytes, 0)?, synced_sequence: u64_at(bytes, 48)? },
+            acknowledged_sequence: u64_at(bytes, 8)?,
+            at: u64_at(bytes, 16)?,
+            flags: u32_at(bytes, 40)?,
+            namespace: take(&mut rest, length(24)?)?,
+            key: take(&mut rest, length(28)?)?,
+            control: take(&mut rest, length(32)?)?,
+            payload: take(&mut rest, length(36)?)?,
+            vector: take(&mut rest, length(44)?)?,
+        };
+        rest.is_empty().then_some(request)
+    }
+
+    /// Namespace and key, checked.
+    ///
+    /// # Errors
+    /// `Invalid` that names which.
+    pub fn names(&self) -> Result<(&'a str, &'a str)> {
+        Ok((names::check("namespace", self.namespace)?, names::check("key", self.key)?))
+    }
+
+    /// Whether a control object came along.
+    #[must_use]
+    pub fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    /// The control object; an empty one stands for all defaults.
+    ///
+    /// # Errors
+    /// `Internal` if it is not what the opcode takes.
+    pub fn control<T: DeserializeOwned>(&self) -> Result<T> {
+        control::parse(if self.control.is_empty() { b"{}" } else { self.control })
+    }
+
+    /// The payload as a version id.
+    ///
+    /// # Errors
+    /// `Invalid` if it is not one.
+    pub fn id(&self) -> Result<VersionId> {
+        control::id(self.payload)
+    }
+}
+
+/// An item of a batch's payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchItem<'a> {
+    pub(super) namespace: &'a [u8],
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    pub(super) flags: u32,
+}
+
+/// Cuts the next item off a batch's payload.
+pub(super) fn batch_item<'a>(rest: &mut &'a [u8]) -> Result<BatchItem<'a>> {
+    let mut cut = || {
+        let header = take(rest, 16)?;
+        let length =
+            |offset| u32_at(header, offset).and_then(|length| usize::try_from(length).ok());
+        let (namespace, key, value) = (length(0)?, length(4)?, length(8)?);
+        Some(BatchItem {
+            namespace: take(rest, namespace)?,
+            key: take(rest, key)?,
+            value: take(rest, value)?,
+            flags: u32_at(header, 12)?,
+        })
+    };
+    cut().ok_or_else(|| Error::protocol("a batch item's lengths do not add up"))
+}
+
+/// What an operation answers.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    /// The answer's bytes.
+    pub payload: Cow<'a, [u8]>,
+    /// Flags of the reply.
+    pub flags: u32,
+}
+
+impl<'a> Reply<'a> {
+    /// No bytes.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::owned(Vec::new())
+    }
+
+    /// Bytes that the database holds.
+    #[must_use]
+    pub fn borrowed(payload: &'a [u8]) -> Self {
+        Self { payload: Cow::Borrowed(payload), flags: 0 }
+    }
+
+    /// Bytes made for this reply.
+    #[must_use]
+    pub fn owned(payload: Vec<u8>) -> Self {
+        Self { payload: Cow::Owned(payload), flags: 0 }
+    }
+
+    /// Something as JSON.
+    #[must_use]
+    pub fn json(value: &impl Serialize) -> Self {
+        // Counts, names and plain structures always serialise.
+        Self::owned(serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// Yes or no.
+    #[must_use]
+    pub fn flag(yes: bool) -> Self {
+        Self::nothing().with_flags(if yes { REPLY_TRUE } else { 0 })
+    }
+
+    /// The same bytes with flags.
+    #[must_use]
+    pub fn with_flags(mut self, flags: u32) -> Self {
+        self.flags = flags;
+        self
+    }
+}
+
+/// The payload of a reply of versions: a count, that many lengths, the records.
+#[must_use]
+pub fn versions(records: &[&Record]) -> Vec<u8> {
+    let bytes: usize = records.iter().map(|record| record.as_bytes().len()).sum();
+    let mut payload = Vec::with_capacity(4 + 4 * records.len() + bytes);
+    payload.extend_from_slice(&wire_len(records.len()).to_le_bytes());
+    for record in records {
+        payload.extend_from_slice(&wire_len(record.as_bytes().len()).to_le_bytes());
+    }
+    for record in records {
+        payload.extend_from_slice(record.as_bytes());
+    }
+    payload
+}
+
+/// Whether text spells a version id; used by control objects.
+pub(super) fn parse_id(text: &[u8]) -> Option<VersionId> {
+    hex::decode(text)
+}

@@ -1,0 +1,29 @@
+//! Every limit of the engine, in one place. Each is tested at the limit and one past it.
+
+/// Longest namespace, key or model name, in bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 1024;
+/// Longest value, in bytes as stored.
+pub const MAX_VALUE_BYTES: usize = 8 * 1024 * 1024;
+/// Most items in one atomic batch.
+pub const MAX_BATCH_ITEMS: usize = 100_000;
+/// Most bytes of names and values in one atomic batch.
+pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+/// Deepest nesting of arrays and objects in a JSON value.
+pub const MAX_JSON_DEPTH: usize = 128;
+/// Most versions that one version may name as its causes.
+pub const MAX_CAUSES: usize = 1024;
+/// Most components of a vector.
+pub const MAX_DIMENSION: usize = 8192;
+/// Latest time a version may carry, in microseconds since 1970: the year 10000, exact in a
+/// `datetime` and in a JavaScript number.
+pub const MAX_TIMESTAMP_US: u64 = 253_402_300_800_000_000 - 1;
+/// Most keys compared when looking for the near ones of a missing key.
+pub const MAX_SUGGESTION_CANDIDATES: usize = 2048;
+/// Most near keys named in an error.
+pub const MAX_SUGGESTIONS: usize = 3;
+/// Largest payload that one log frame may declare: a value with its names, causes and vector.
+pub const MAX_FRAME_PAYLOAD_BYTES: usize =
+    MAX_VALUE_BYTES + 4 * MAX_NAME_BYTES + 16 * MAX_CAUSES + 4 * MAX_DIMENSION;
+/// Part of the memory budget kept free of new data, so that a full database still answers,
+/// deletes and erases: one sixteenth, but at least this many bytes.
+pub const MIN_MEMORY_RESERVE_BYTES: usize = 2 * 1024 * 1024;

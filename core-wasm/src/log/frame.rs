@@ -1,0 +1,172 @@
+//! Frames: the unit of the log. A header of 40 bytes, a payload, zeros up to a multiple of 8.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0..4 | magic `KFRM` |
+//! | 4..8 | payload length |
+//! | 8 | type: 1 version, 2 commit, 3 erasure |
+//! | 9..12 | zero |
+//! | 12..16 | epoch |
+//! | 16..24 | sequence: one more than the frame before |
+//! | 24..32 | durable sequence: what the writer knew to be synced |
+//! | 32..36 | crc32c of the payload |
+//! | 36..40 | crc32c of the database id and bytes 0..36 |
+//!
+//! The header has its own checksum, so a length is never trusted unchecked; the database id and
+//! the epoch in it keep old or foreign bytes from passing as ours.
+
+use crate::codec::bytes::{u32_at, u64_at, wire_len};
+use crate::limits::MAX_FRAME_PAYLOAD_BYTES;
+use crate::log::header::Header;
+
+/// Bytes of a frame header.
+pub const FRAME_HEADER_BYTES: usize = 40;
+/// Frames begin at multiples of this.
+pub const ALIGNMENT: usize = 8;
+const MAGIC: [u8; 4] = *b"KFRM";
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameType {
+    /// A version's [`crate::log::record`].
+    Version = 1,
+    /// The end of a group: [`crate::log::chain::Commit`].
+    Commit = 2,
+    /// The removal of a key with all its versions: [`crate::log::record::Erasure`].
+    Erasure = 3,
+}
+
+impl FrameType {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Version, Self::Commit, Self::Erasure].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// Where a log stands: what writes and checks frames of one database and epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct Framing {
+    seed: u32,
+    epoch: u32,
+}
+
+/// A frame header whose checksum holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// What the frame carries; `None` for a type that this release does not know.
+    pub kind: Option<FrameType>,
+    /// Bytes of payload.
+    pub payload_len: usize,
+    /// One more than the frame before.
+    pub sequence: u64,
+    /// What the writer knew to be synced when it wrote this frame.
+    pub durable_sequence: u64,
+    payload_crc: u32,
+}
+
+impl Framing {
+    /// Framing for the file that `header` begins.
+    #[must_use]
+    pub fn new(header: &Header) -> Self {
+        Self { seed: crc32c::crc32c(&header.database_id), epoch: header.epoch }
+    }
+
+    /// Appends a frame to `journal`.
+    pub fn write(
+        &self,
+        journal: &mut Vec<u8>,
+        kind: FrameType,
+        sequence: u64,
+        durable_sequence: u64,
+        payload: &[u8],
+    ) {
+        let start = journal.len();
+        journal.extend_from_slice(&MAGIC);
+        journal.extend_from_slice(&wire_len(payload.len()).to_le_bytes());
+        journal.extend_from_slice(&[kind as u8, 0, 0, 0]);
+        journal.extend_from_slice(&self.epoch.to_le_bytes());
+        journal.extend_from_slice(&sequence.to_le_bytes());
+        journal.extend_from_slice(&durable_sequence.to_le_bytes());
+        journal.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
+        let crc = crc32c::crc32c_append(self.seed, journal.get(start..).unwrap_or_default());
+        journal.extend_from_slice(&crc.to_le_bytes());
+        journal.extend_from_slice(payload);
+        journal.resize(journal.len().next_multiple_of(ALIGNMENT), 0);
+    }
+
+    /// Reads the frame header at the front of `bytes`; `None` unless it is one of this database
+    /// and epoch.
+    #[must_use]
+    pub fn read_header(&self, bytes: &[u8]) -> Option<FrameHeader> {
+        let header = bytes.get(..FRAME_HEADER_BYTES)?;
+        let checked = header.get(..FRAME_HEADER_BYTES - 4)?;
+        if !header.starts_with(&MAGIC)
+            || u32_at(header, 36)? != crc32c::crc32c_append(self.seed, checked)
+            || u32_at(header, 12)? != self.epoch
+        {
+            return None;
+        }
+        let payload_len = usize::try_from(u32_at(header, 4)?).ok()?;
+        (payload_len <= MAX_FRAME_PAYLOAD_BYTES).then_some(FrameHeader {
+            kind: FrameType::from_byte(*header.get(8)?),
+            payload_len,
+            sequence: u64_at(header, 16)?,
+            durable_sequence: u64_at(header, 24)?,
+            payload_crc: u32_at(header, 32)?,
+        })
+    }
+}
+
+impl FrameHeader {
+    /// Bytes of the whole frame, padding included.
+    #[must_use]
+    pub fn frame_len(&self) -> usize {
+        (FRAME_HEADER_BYTES + self.payload_len).next_multiple_of(ALIGNMENT)
+    }
+
+    /// The payload of this frame, which begins `frame`; `None` if its checksum does not hold or
+    /// its padding is not zero.
+    #[must_use]
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        let body = frame.get(FRAME_HEADER_BYTES..self.frame_len())?;
+        let (payload, padding) = body.split_at_checked(self.payload_len)?;
+        let whole = padding.iter().all(|&byte| byte == 0);
+        (whole && crc32c::crc32c(payload) == self.payload_crc).then_some(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header { database_id: [7; 16], epoch: 3, first_sequence: 1 };
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let framing = Framing::new(&HEADER);
+        let mut log = Vec::new();
+        framing.write(&mut log, FrameType::Version, 5, 4, b"payload");
+        assert_eq!(log.len(), 48);
+        let header = framing.read_header(&log).unwrap();
+        assert_eq!((header.sequence, header.durable_sequence, header.frame_len()), (5, 4, 48));
+        assert_eq!(header.payload(&log), Some(&b"payload"[..]));
+        for bit in 0..8 * log.len() {
+            let mut flipped = log.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let payload = framing
+                .read_header(&flipped)
+                .and_then(|header| header.payload(&flipped).map(<[u8]>::to_vec));
+            assert_eq!(payload, None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn frames_of_another_database_or_epoch_are_not_ours() {
+        let mut log = Vec::new();
+        Framing::new(&HEADER).write(&mut log, FrameType::Commit, 1, 0, b"");
+        let foreign = Header { database_id: [8; 16], ..HEADER };
+        let older = Header { epoch: 2, ..HEADER };
+        assert_eq!(Framing::new(&foreign).read_header(&log), None);
+        assert_eq!(Framing::new(&older).read_header(&log), None);
+    }
+}

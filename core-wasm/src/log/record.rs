@@ -1,0 +1,313 @@
+//! Records: one layout of a version for the log, the memory and the replies.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0..16 | id: the first half of BLAKE3 over everything after it |
+//! | 16..24 | timestamp in microseconds since 1970 |
+//! | 24..40 | id of the previous version of the key; zeros for none |
+//! | 40..42, 42..44 | namespace and key length |
+//! | 44..46, 46..48 | model length; number of causes |
+//! | 48..52 | value length |
+//! | 52..56 | dimension of the vector; 0 for none |
+//! | 56 | kind: 0 JSON, 1 bytes, 2 deleted |
+//! | 57..64 | zero |
+//! | 64.. | namespace, key, model, causes (16 bytes each), value, vector (float32 each) |
+//!
+//! The id covers names, value, vector, time, previous version and causes, so it is unique to a
+//! write and links a key's versions into a chain.
+
+use crate::codec::bytes::{id_at, take, u16_at, u32_at, u64_at, wire_len};
+use crate::codec::hex::VersionId;
+use crate::codec::{json, names};
+use crate::limits::{MAX_CAUSES, MAX_DIMENSION, MAX_TIMESTAMP_US, MAX_VALUE_BYTES};
+use crate::log::chain::{Digest, digest};
+
+/// Bytes of a record before its names.
+pub const RECORD_HEADER_BYTES: usize = 64;
+
+/// What a version holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ValueKind {
+    /// JSON text.
+    Json = 0,
+    /// Bytes.
+    Bytes = 1,
+    /// Nothing: the key was deleted.
+    Deleted = 2,
+}
+
+/// The fields of a version, borrowed from wherever they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields<'a> {
+    /// Microseconds since 1970; one per commit, ever increasing.
+    pub timestamp: u64,
+    /// Id of the key's version before this one.
+    pub previous: Option<VersionId>,
+    /// Namespace of the key.
+    pub namespace: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// Model that made the vector; empty for the default one.
+    pub model: &'a str,
+    /// Ids of the versions it was derived from, 16 bytes each.
+    pub causes: &'a [u8],
+    /// What `value` is.
+    pub kind: ValueKind,
+    /// The value as sent.
+    pub value: &'a [u8],
+    /// Components of the vector, float32 each.
+    pub vector: &'a [u8],
+}
+
+impl Fields<'_> {
+    /// Builds the record and its digest.
+    #[must_use]
+    pub fn seal(&self) -> (Record, Digest) {
+        let length = RECORD_HEADER_BYTES
+            + self.namespace.len()
+            + self.key.len()
+            + self.model.len()
+            + self.causes.len()
+            + self.value.len()
+            + self.vector.len();
+        let short = |length: usize| u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(&[0; 16]);
+        bytes.extend_from_slice(&self.timestamp.to_le_bytes());
+        bytes.extend_from_slice(&self.previous.unwrap_or_default());
+        bytes.extend_from_slice(&short(self.namespace.len()));
+        bytes.extend_from_slice(&short(self.key.len()));
+        bytes.extend_from_slice(&short(self.model.len()));
+        bytes.extend_from_slice(&short(self.causes.len() / 16));
+        bytes.extend_from_slice(&wire_len(self.value.len()).to_le_bytes());
+        bytes.extend_from_slice(&wire_len(self.vector.len() / 4).to_le_bytes());
+        bytes.extend_from_slice(&[self.kind as u8, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend_from_slice(self.namespace.as_bytes());
+        bytes.extend_from_slice(self.key.as_bytes());
+        bytes.extend_from_slice(self.model.as_bytes());
+        bytes.extend_from_slice(self.causes);
+        bytes.extend_from_slice(self.value);
+        bytes.extend_from_slice(self.vector);
+        let digest = digest(bytes.get(16..).unwrap_or_default());
+        for (byte, hashed) in bytes.iter_mut().zip(digest.iter().take(16)) {
+            *byte = *hashed;
+        }
+        (Record(bytes.into_boxed_slice()), digest)
+    }
+}
+
+/// A sealed version, in the layout above. The accessors never fail: a record is built by
+/// [`Fields::seal`] or checked by [`Record::parse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record(Box<[u8]>);
+
+impl Record {
+    /// Takes stored bytes as a record, if every length, name, number and the JSON in it are what
+    /// the engine would have written. The hash is left to `verify`.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let record = Self(bytes.into());
+        let fields = record.read()?;
+        let reserved = bytes.get(57..RECORD_HEADER_BYTES)?;
+        let sound = names::check("namespace", fields.namespace.as_bytes()).is_ok()
+            && names::check("key", fields.key.as_bytes()).is_ok()
+            && (fields.model.is_empty() || names::check("model", fields.model.as_bytes()).is_ok())
+            && fields.causes.len() / 16 <= MAX_CAUSES
+            && fields.value.len() <= MAX_VALUE_BYTES
+            && fields.vector.len() / 4 <= MAX_DIMENSION
+            && fields.timestamp <= MAX_TIMESTAMP_US
+            && reserved.iter().all(|&byte| byte == 0)
+            && match fields.kind {
+                ValueKind::Json => json::validate(fields.value).is_ok(),
+                ValueKind::Bytes => true,
+                ValueKind::Deleted => fields.value.is_empty() && fields.vector.is_empty(),
+            };
+        sound.then_some(record)
+    }
+
+    fn read(&self) -> Option<Fields<'_>> {
+        let bytes = &*self.0;
+        let mut rest = bytes.get(RECORD_HEADER_BYTES..)?;
+        let length = |offset| u16_at(bytes, offset).map(usize::from);
+        let wide = |offset| u32_at(bytes, offset).and_then(|length| usize::try_from(length).ok());
+        let namespace = core::str::from_utf8(take(&mut rest, length(40)?)?).ok()?;
+        let key = core::str::from_utf8(take(&mut rest, length(42)?)?).ok()?;
+        let model = core::str::from_utf8(take(&mut rest, length(44)?)?).ok()?;
+        let causes = take(&mut rest, length(46)?.checked_mul(16)?)?;
+        let value = take(&mut rest, wide(48)?)?;
+        let vector = take(&mut rest, wide(52)?.checked_mul(4)?)?;
+        let kind = match bytes.get(56)? {
+            0 => ValueKind::Json,
+            1 => ValueKind::Bytes,
+            2 => ValueKind::Deleted,
+            _ => return None,
+        };
+        rest.is_empty().then_some(Fields {
+            timestamp: u64_at(bytes, 16)?,
+            previous: id_at(bytes, 24).filter(|id| *id != [0; 16]),
+            namespace,
+            key,
+            model,
+            causes,
+            kind,
+            value,
+            vector,
+        })
+    }
+
+    /// All fields. Constant time but for the check that names are UTF-8.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        self.read().unwrap_or(Fields {
+            timestamp: 0,
+            previous: None,
+            namespace: "",
+            key: "",
+            model: "",
+            causes: &[],
+            kind: ValueKind::Deleted,
+            value: &[],
+            vector: &[],
+        })
+    }
+
+    /// The version's id.
+    #[must_use]
+    pub fn id(&self) -> VersionId {
+        id_at(&self.0, 0).unwrap_or_default()
+    }
+
+    /// What the value is.
+    #[must_use]
+    pub fn kind(&self) -> ValueKind {
+        match self.0.get(56) {
+            Some(0) => ValueKind::Json,
+            Some(1) => ValueKind::Bytes,
+            _ => ValueKind::Deleted,
+        }
+    }
+
+    /// The value as sent.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
+        let start = RECORD_HEADER_BYTES + length(40) + length(42) + length(44) + 16 * length(46);
+        let size = u32_at(&self.0, 48).and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        self.0.get(start..).and_then(|rest| rest.get(..size)).unwrap_or_default()
+    }
+
+    /// The ids of the causes.
+    pub fn causes(&self) -> impl Iterator<Item = VersionId> {
+        self.fields().causes.chunks_exact(16).filter_map(|chunk| chunk.try_into().ok())
+    }
+
+    /// The whole record as stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The digest of the content as it is now; its first half is the id of an undamaged record.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        digest(self.0.get(16..).unwrap_or_default())
+    }
+}
+
+/// The removal of a key with all its versions.
+///
+/// | bytes | erasure frame's payload |
+/// |---|---|
+/// | 0..8 | timestamp in microseconds since 1970 |
+/// | 8..10, 10..12 | namespace and key length |
+/// | 12.. | namespace, key |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// Microseconds since 1970 of the commit.
+    pub timestamp: u64,
+    /// Namespace of the key.
+    pub namespace: String,
+    /// The key.
+    pub key: String,
+}
+
+impl Erasure {
+    /// The erasure as stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let short = |text: &str| u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
+        let mut bytes = self.timestamp.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&short(&self.namespace));
+        bytes.extend_from_slice(&short(&self.key));
+        bytes.extend_from_slice(self.namespace.as_bytes());
+        bytes.extend_from_slice(self.key.as_bytes());
+        bytes
+    }
+
+    /// Reads an erasure; `None` if it is not one.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes.get(12..)?;
+        let namespace = take(&mut rest, usize::from(u16_at(bytes, 8)?))?;
+        let key = take(&mut rest, usize::from(u16_at(bytes, 10)?))?;
+        let timestamp = u64_at(bytes, 0).filter(|time| *time <= MAX_TIMESTAMP_US)?;
+        rest.is_empty().then_some(Self {
+            timestamp,
+            namespace: names::check("namespace", namespace).ok()?.to_owned(),
+            key: names::check("key", key).ok()?.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: Fields<'_> = Fields {
+        timestamp: 12,
+        previous: Some([9; 16]),
+        namespace: "users",
+        key: "älice",
+        model: "mini",
+        causes: &[5; 32],
+        kind: ValueKind::Json,
+        value: b"{\"a\":1}",
+        vector: &[0; 8],
+    };
+
+    #[test]
+    fn records_survive() {
+        let (record, digest) = FIELDS.seal();
+        assert_eq!(record.fields(), FIELDS);
+        assert_eq!(record.value(), FIELDS.value);
+        assert_eq!(record.digest(), digest);
+        assert_eq!(record.id(), digest[..16]);
+        assert_eq!(record.causes().count(), 2);
+        assert_eq!(Record::parse(record.as_bytes()), Some(record));
+    }
+
+    #[test]
+    fn hostile_records_are_refused() {
+        let (record, _) = FIELDS.seal();
+        let bytes = record.as_bytes();
+        for end in 0..bytes.len() {
+            assert_eq!(Record::parse(&bytes[..end]), None);
+        }
+        for (offset, value) in
+            [(40, 200), (43, 255), (47, 255), (51, 255), (55, 255), (56, 3), (57, 1)]
+        {
+            let mut hostile = bytes.to_vec();
+            hostile[offset] = value;
+            assert_eq!(Record::parse(&hostile), None, "{offset}");
+        }
+    }
+
+    #[test]
+    fn erasures_survive() {
+        let erasure = Erasure { timestamp: 3, namespace: "n".into(), key: "k".into() };
+        let bytes = erasure.to_bytes();
+        assert_eq!(Erasure::parse(&bytes), Some(erasure));
+        assert_eq!(Erasure::parse(&bytes[..bytes.len() - 1]), None);
+    }
+}

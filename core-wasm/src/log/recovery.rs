@@ -1,0 +1,266 @@
+//! Reading a log back, and telling a torn tail from damage.
+//!
+//! Groups are taken whole, in order, up to the first one, X, that does not hold. What lies after
+//! X decides what it is:
+//!
+//! - no later valid frame of this database and epoch: a torn tail, to be cut off;
+//! - later frames, one of which says that its writer knew X to be synced: acknowledged data is
+//!   damaged, and nothing is repaired on its own;
+//! - later frames, none of which reaches X: an unsynced batch that reached the disk out of
+//!   order, to be cut off as well.
+//!
+//! Bytes are pulled: [`Recovery::feed`] says from which offset it wants bytes next, and how many.
+//! Memory is bounded by the largest group. Linear time.
+
+use crate::error::{Error, Result};
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_FRAME_PAYLOAD_BYTES};
+use crate::log::chain::Commit;
+use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, FrameType, Framing};
+use crate::log::header::{HEADER_BYTES, Header};
+use crate::log::record::{Erasure, Record};
+
+/// What one frame of a group did.
+#[derive(Debug)]
+pub enum Entry {
+    /// A version was written.
+    Version(Record),
+    /// A key was erased.
+    Erasure(Erasure),
+}
+
+/// A group whose every checksum holds.
+#[derive(Debug)]
+pub struct Group {
+    /// What it did, in order.
+    pub entries: Vec<Entry>,
+    /// Its commit.
+    pub commit: Commit,
+    /// Sequence of the commit frame.
+    pub sequence: u64,
+}
+
+/// What came of a piece of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Feed the bytes from `offset` on, at least `want` of them unless the file ends before.
+    More {
+        /// Where in the file.
+        offset: u64,
+        /// How many bytes at least.
+        want: usize,
+    },
+    /// The file has been read.
+    Done(Outcome),
+}
+
+/// What a whole file came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Bytes that hold; the rest is to be cut off.
+    pub valid_bytes: u64,
+    /// Bytes after them that are not merely zeros.
+    pub dropped_bytes: u64,
+}
+
+/// Reads one file, piece by piece.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    writable: bool,
+    header: Option<(Header, Framing)>,
+    entries: Vec<Entry>,
+    pending_bytes: usize,
+    /// Sequence of the last frame read, and of the last whole group.
+    sequence: u64,
+    committed_sequence: u64,
+    /// Where the current group begins.
+    group_offset: u64,
+    /// Set once a group did not hold.
+    scan: Option<Scan>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Scan {
+    /// End of the last byte after the group that is not zero.
+    end_of_data: u64,
+}
+
+enum Step {
+    Frame(usize),
+    NeedMore(usize),
+    Broken,
+}
+
+impl Recovery {
+    /// A recovery that has seen nothing. `writable` says whether the database is to be written
+    /// to.
+    #[must_use]
+    pub fn new(writable: bool) -> Self {
+        Self { writable, ..Self::default() }
+    }
+
+    /// The file's header, once read.
+    #[must_use]
+    pub fn header(&self) -> Option<Header> {
+        self.header.map(|(header, _)| header)
+    }
+
+    /// Sequence of the last whole group's commit frame.
+    #[must_use]
+    pub fn committed_sequence(&self) -> u64 {
+        self.committed_sequence
+    }
+
+    /// Takes the file's bytes from `offset` on; `end` says that the file ends with them. Calls
+    /// `apply` for each whole group.
+    ///
+    /// # Errors
+    /// `Unsupported` and `Corrupt` as the module describes, and whatever `apply` returns.
+    pub fn feed(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        end: bool,
+        apply: &mut dyn FnMut(Group) -> Result<()>,
+    ) -> Result<Progress> {
+        let mut position = 0;
+        let framing = match self.header {
+            Some((_, framing)) => framing,
+            None if bytes.len() < HEADER_BYTES && !end => {
+                return Ok(Progress::More { offset, want: HEADER_BYTES });
+            }
+            None => {
+                position = HEADER_BYTES;
+                self.begin(bytes)?
+            }
+        };
+        while self.scan.is_none() {
+            let rest = bytes.get(position..).unwrap_or_default();
+            let at = offset + position as u64;
+            if rest.is_empty() && end {
+                break;
+            }
+            match self.step(&framing, rest, at, apply)? {
+                Step::Frame(length) => position += length,
+                Step::NeedMore(want) if !end => return Ok(Progress::More { offset: at, want }),
+                Step::NeedMore(_) | Step::Broken => {
+                    self.scan = Some(Scan { end_of_data: self.group_offset });
+                }
+            }
+        }
+        let rest = bytes.get(position..).unwrap_or_default();
+        self.search(&framing, rest, offset + position as u64, end)
+    }
+
+    fn begin(&mut self, bytes: &[u8]) -> Result<Framing> {
+        let header = Header::from_bytes(bytes, self.writable)?;
+        let framing = Framing::new(&header);
+        self.header = Some((header, framing));
+        self.sequence = header.first_sequence.saturating_sub(1);
+        self.committed_sequence = self.sequence;
+        self.group_offset = HEADER_BYTES as u64;
+        Ok(framing)
+    }
+
+    /// Takes the frame at the front of `rest`, if it is the next one.
+    fn step(
+        &mut self,
+        framing: &Framing,
+        rest: &[u8],
+        at: u64,
+        apply: &mut dyn FnMut(Group) -> Result<()>,
+    ) -> Result<Step> {
+        if rest.len() < FRAME_HEADER_BYTES {
+            return Ok(Step::NeedMore(FRAME_HEADER_BYTES));
+        }
+        let Some(frame) = framing.read_header(rest) else { return Ok(Step::Broken) };
+        if frame.sequence != self.sequence + 1 {
+            return Ok(Step::Broken);
+        }
+        if rest.len() < frame.frame_len() {
+            return Ok(Step::NeedMore(frame.frame_len()));
+        }
+        let Some(payload) = frame.payload(rest) else { return Ok(Step::Broken) };
+        self.take(&frame, payload, at, apply)?;
+        Ok(Step::Frame(frame.frame_len()))
+    }
+
+    /// Takes a frame whose checksums hold: from here on, what does not fit is damage or a forgery,
+    /// never a torn write.
+    fn take(
+        &mut self,
+        frame: &FrameHeader,
+        payload: &[u8],
+        at: u64,
+        apply: &mut dyn FnMut(Group) -> Result<()>,
+    ) -> Result<()> {
+        let entry = match frame.kind {
+            Some(FrameType::Version) => Record::parse(payload).map(Entry::Version),
+            Some(FrameType::Erasure) => Erasure::parse(payload).map(Entry::Erasure),
+            Some(FrameType::Commit) => {
+                let commit = Commit::from_bytes(payload)
+                    .filter(|commit| usize::try_from(commit.count) == Ok(self.entries.len()))
+                    .ok_or_else(|| Error::corrupt(at, "a commit does not match its group"))?;
+                let entries = core::mem::take(&mut self.entries);
+                apply(Group { entries, commit, sequence: frame.sequence })
+                    .map_err(|error| error.at(self.group_offset))?;
+                self.pending_bytes = 0;
+                self.sequence = frame.sequence;
+                self.committed_sequence = frame.sequence;
+                self.group_offset = at + frame.frame_len() as u64;
+                return Ok(());
+            }
+            None => None,
+        };
+        let entry = entry.ok_or_else(|| Error::corrupt(at, "a frame holds no valid record"))?;
+        self.pending_bytes += payload.len();
+        // A group may exceed the batch limits by what headers, causes and vectors add to them.
+        let bound = 4 * MAX_BATCH_BYTES + MAX_FRAME_PAYLOAD_BYTES;
+        if self.entries.len() >= MAX_BATCH_ITEMS || self.pending_bytes > bound {
+            return Err(Error::corrupt(at, "a group is longer than any the engine writes"));
+        }
+        self.entries.push(entry);
+        self.sequence = frame.sequence;
+        Ok(())
+    }
+
+    /// Looks for frames after a group that did not hold.
+    fn search(&mut self, framing: &Framing, bytes: &[u8], at: u64, end: bool) -> Result<Progress> {
+        let mut position = 0;
+        if let Some(scan) = &mut self.scan {
+            while bytes.len() - position >= FRAME_HEADER_BYTES {
+                let rest = bytes.get(position..).unwrap_or_default();
+                if let Some(frame) = framing.read_header(rest)
+                    && frame.sequence > self.committed_sequence
+                    && frame.durable_sequence > self.committed_sequence
+                {
+                    return Err(Error::corrupt(
+                        self.group_offset,
+                        "acknowledged data is damaged: a batch does not hold although later ones do",
+                    ));
+                }
+                position += ALIGNMENT;
+            }
+            if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
+                scan.end_of_data = scan.end_of_data.max(at + last as u64 + 1);
+            }
+        }
+        if !end {
+            let position = position.min(bytes.len());
+            return Ok(Progress::More { offset: at + position as u64, want: FRAME_HEADER_BYTES });
+        }
+        // A group without its commit is a torn tail although each of its frames holds.
+        let end_of_data = match &self.scan {
+            Some(scan) => scan.end_of_data,
+            None => at + bytes.len() as u64,
+        };
+        self.entries.clear();
+        self.sequence = self.committed_sequence;
+        Ok(Progress::Done(Outcome {
+            valid_bytes: self.group_offset,
+            dropped_bytes: end_of_data.saturating_sub(self.group_offset),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

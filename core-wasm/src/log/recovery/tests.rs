@@ -1,0 +1,139 @@
+use super::*;
+use crate::error::Kind;
+use crate::log::record::{Fields, ValueKind};
+
+const HEADER: Header = Header { database_id: [7; 16], epoch: 1, first_sequence: 1 };
+
+/// A log of single-version groups, and the offset at which each group ends. Each group is written
+/// knowing that the one before is durable.
+fn log(groups: u64) -> (Vec<u8>, Vec<usize>) {
+    let framing = Framing::new(&HEADER);
+    let mut bytes = HEADER.to_bytes();
+    let mut ends = Vec::new();
+    for group in 0..groups {
+        let (sequence, durable) = (2 * group + 1, 2 * group);
+        let key = format!("key{group}");
+        let (record, _) = Fields {
+            timestamp: group,
+            previous: None,
+            namespace: "n",
+            key: &key,
+            model: "",
+            causes: &[],
+            kind: ValueKind::Json,
+            value: b"[1,2,3]",
+            vector: &[],
+        }
+        .seal();
+        framing.write(&mut bytes, FrameType::Version, sequence, durable, record.as_bytes());
+        let commit = Commit { count: 1, head: [0; 32] }.to_bytes();
+        framing.write(&mut bytes, FrameType::Commit, sequence + 1, durable, &commit);
+        ends.push(bytes.len());
+    }
+    (bytes, ends)
+}
+
+/// Recovers `file`, fed in pieces of at least `piece` bytes: the outcome and the number of groups.
+fn recover(file: &[u8], piece: usize) -> (Result<Outcome>, usize) {
+    let mut recovery = Recovery::new(true);
+    let (mut offset, mut want, mut groups) = (0, 0, 0);
+    loop {
+        let end = file.len().min(offset + piece.max(want));
+        let last = end == file.len();
+        let mut count = |_: Group| -> Result<()> {
+            groups += 1;
+            Ok(())
+        };
+        match recovery.feed(offset as u64, &file[offset..end], last, &mut count) {
+            Ok(Progress::More { offset: next, want: more }) => {
+                assert!(!last && next as usize >= offset);
+                (offset, want) = (usize::try_from(next).unwrap(), more);
+            }
+            Ok(Progress::Done(outcome)) => return (Ok(outcome), groups),
+            Err(error) => return (Err(error), groups),
+        }
+    }
+}
+
+#[test]
+fn a_whole_log_is_read_in_pieces_of_any_size() {
+    let (file, ends) = log(5);
+    let whole = Outcome { valid_bytes: ends[4] as u64, dropped_bytes: 0 };
+    for piece in [1, 7, 64, 100, 1 << 20] {
+        assert_eq!(recover(&file, piece), (Ok(whole), 5), "{piece}");
+    }
+}
+
+#[test]
+fn a_log_cut_anywhere_is_a_prefix() {
+    let (file, ends) = log(4);
+    for cut in HEADER_BYTES..file.len() {
+        let groups = ends.iter().filter(|end| **end <= cut).count();
+        let valid = if groups == 0 { HEADER_BYTES } else { ends[groups - 1] };
+        let (outcome, found) = recover(&file[..cut], 128);
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.valid_bytes, found), (valid as u64, groups), "cut at {cut}");
+        assert_eq!(outcome.dropped_bytes > 0, cut > valid, "cut at {cut}");
+    }
+}
+
+#[test]
+fn preallocated_zeros_are_not_dropped_data() {
+    let (mut file, ends) = log(2);
+    file.resize(file.len() + 100_000, 0);
+    let whole = Outcome { valid_bytes: ends[1] as u64, dropped_bytes: 0 };
+    assert_eq!(recover(&file, 4096), (Ok(whole), 2));
+}
+
+#[test]
+fn every_flipped_bit_is_a_prefix_or_corruption() {
+    let (file, ends) = log(3);
+    for bit in 8 * HEADER_BYTES..8 * file.len() {
+        let mut damaged = file.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let broken = ends.iter().filter(|end| **end <= bit / 8).count();
+        let (outcome, groups) = recover(&damaged, 256);
+        assert_eq!(groups, broken, "bit {bit}");
+        if broken == 2 {
+            // The last group: nothing says that it was durable, so it may be a torn tail.
+            assert_eq!(outcome.unwrap().valid_bytes, ends[1] as u64);
+        } else {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind, Kind::Corrupt);
+            let start = if broken == 0 { HEADER_BYTES } else { ends[broken - 1] };
+            assert_eq!(error.details["offset"], start as u64);
+        }
+    }
+}
+
+#[test]
+fn an_unsynced_batch_that_arrived_out_of_order_is_cut() {
+    let (mut file, ends) = log(1);
+    let framing = Framing::new(&HEADER);
+    let hole = file.len();
+    file.resize(hole + 160, 0);
+    // Sequence 5 follows the hole, but its writer knew only of sequence 2 as durable.
+    let commit = Commit { count: 0, head: [0; 32] }.to_bytes();
+    framing.write(&mut file, FrameType::Commit, 5, 2, &commit);
+    let (outcome, groups) = recover(&file, 64);
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.valid_bytes, groups), (ends[0] as u64, 1));
+    assert!(outcome.dropped_bytes > 0);
+}
+
+#[test]
+fn hostile_frames_are_refused_before_any_large_allocation() {
+    let framing = Framing::new(&HEADER);
+    let commit = |count| Commit { count, head: [0; 32] }.to_bytes();
+    let wrong_count = |file: &mut Vec<u8>| {
+        framing.write(file, FrameType::Commit, 1, 0, &commit(u32::MAX));
+    };
+    let no_record = |file: &mut Vec<u8>| framing.write(file, FrameType::Version, 1, 0, b"junk");
+    let no_erasure = |file: &mut Vec<u8>| framing.write(file, FrameType::Erasure, 1, 0, b"");
+    let gap = |file: &mut Vec<u8>| framing.write(file, FrameType::Commit, 9, 8, &commit(0));
+    for forge in [&wrong_count as &dyn Fn(&mut Vec<u8>), &no_record, &no_erasure, &gap] {
+        let mut file = HEADER.to_bytes();
+        forge(&mut file);
+        assert_eq!(recover(&file, 64).0.unwrap_err().kind, Kind::Corrupt);
+    }
+}

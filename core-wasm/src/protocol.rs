@@ -1,0 +1,94 @@
+//! The protocol between a host and the module: opcodes and the layouts of request and reply.
+//!
+//! Everything is little-endian with explicit widths. A request is a header, then namespace, key,
+//! control, payload and vector bytes one after the other:
+//!
+//! | bytes | request header |
+//! |---|---|
+//! | 0..8 | host time in microseconds since 1970 (writes) |
+//! | 8..16 | sequence up to which the host has acknowledged: reads stop there |
+//! | 16..24 | as-of time in microseconds, all ones for now (reads) |
+//! | 24..28 | namespace length |
+//! | 28..32 | key length |
+//! | 32..36 | control length: a JSON object, or empty |
+//! | 36..40 | payload length: a value, batch items, log bytes |
+//! | 40..44 | flags of the opcode |
+//! | 44..48 | vector length in bytes: float32 components |
+//! | 48..56 | sequence up to which the host has synced the log; frames say so |
+//!
+//! A reply is a header at a fixed address that points at its parts. They stay valid until the
+//! next call:
+//!
+//! | bytes | reply header |
+//! |---|---|
+//! | 0..4 | status: 0, or the kind of an error whose payload is a JSON object |
+//! | 4..8 | flags of the reply |
+//! | 8..12, 12..16 | payload address and length |
+//! | 16..20, 20..24 | journal address and length: log frames to make durable |
+//! | 24..32 | sequence of the last frame written so far |
+//!
+//! A payload of *versions* is a count, that many lengths (all `u32`), then the records
+//! ([`crate::log::record`]) one after the other.
+
+/// Version of this protocol. A change of anything in this file must raise it.
+pub const ABI_VERSION: u32 = 1;
+/// Bytes of a request header.
+pub const REQUEST_HEADER_BYTES: usize = 56;
+/// Bytes of a reply header.
+pub const REPLY_HEADER_BYTES: usize = 32;
+/// As-of time that means now.
+pub const NOW: u64 = u64::MAX;
+
+/// Request flag of `put` and of batch items: the value is bytes, not JSON.
+pub const FLAG_BYTES: u32 = 1;
+/// Request flag of `get`: a missing key is reported without looking for near ones.
+pub const FLAG_QUIET: u32 = 2;
+/// Request flag of `replay`: these are the last bytes of the file.
+pub const FLAG_END: u32 = 4;
+
+/// Reply flag: the payload is a bytes value, not JSON.
+pub const REPLY_BYTES: u32 = 1;
+/// Reply flag: the answer is yes.
+pub const REPLY_TRUE: u32 = 2;
+
+/// Create an empty database. Control: `OpenControl`. Journal: the file header.
+pub const OPEN: u32 = 1;
+/// Take stored bytes in. Control: `ReplayControl`. Payload: the bytes. Reply: progress.
+pub const REPLAY: u32 = 2;
+/// Write one version. Control: `PutControl` or empty. Reply: its record.
+pub const PUT: u32 = 3;
+/// Write several versions at once. Payload: items of four `u32` (namespace length, key length,
+/// value length, flags), namespace, key, value. Reply: nothing.
+pub const PUT_BATCH: u32 = 4;
+/// Read a value. Reply: the value.
+pub const GET: u32 = 5;
+/// Read several values of a namespace. Payload: a JSON array of keys, or empty for all. Reply: versions.
+pub const GET_MANY: u32 = 6;
+/// Say whether a key has a value. Reply flag: yes or no.
+pub const CONTAINS: u32 = 7;
+/// Write a deleted version. Reply flag: whether there was something to delete.
+pub const DELETE: u32 = 8;
+/// List the versions of a key, oldest first. Control: `LimitControl`. Reply: versions.
+pub const HISTORY: u32 = 9;
+/// Find a version by its id (the payload). Reply: its record.
+pub const VERSION: u32 = 10;
+/// Compare two versions of a key. Control: `DiffControl`. Reply: a JSON Patch.
+pub const DIFF: u32 = 11;
+/// Write an old value (of the version whose id is the payload) as a new version. Reply: its record.
+pub const RESTORE: u32 = 12;
+/// List keys. Control: `ListControl`. Reply: a JSON array.
+pub const LIST_KEYS: u32 = 13;
+/// List namespaces that hold something. Reply: a JSON array.
+pub const LIST_NAMESPACES: u32 = 14;
+/// Walk to the causes of a version (the payload is its id). Control: `LimitControl`. Reply: versions.
+pub const LINEAGE: u32 = 15;
+/// Walk to what a version (the payload is its id) caused. Control: `LimitControl`. Reply: versions.
+pub const EFFECTS: u32 = 16;
+/// Remove every version of a key. Reply: a JSON number.
+pub const ERASE: u32 = 17;
+/// Report sizes and counts. Reply: a JSON object.
+pub const STATS: u32 = 18;
+/// Rehash everything that is held. Reply: a JSON object.
+pub const VERIFY: u32 = 19;
+/// Hash of the latest commit. Reply: 64 hex digits.
+pub const HEAD: u32 = 20;

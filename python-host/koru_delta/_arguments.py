@@ -1,0 +1,101 @@
+"""Arguments as people give them, checked and made into requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final, Literal, TypeAlias
+
+from koru_delta import _json
+from koru_delta._protocol import BATCH_ITEM
+from koru_delta.errors import LimitExceededError, ValidationError
+from koru_delta.results import Version
+
+
+class Missing:
+    """Marks an argument that was not given, where None means something."""
+
+    def __repr__(self) -> str:
+        """As the documentation spells it."""
+        return "<not given>"
+
+
+MISSING: Final = Missing()
+UNSET: Final = Missing()
+
+VersionLike: TypeAlias = Version | str
+Item: TypeAlias = tuple[str, str, Any]
+
+_MAX_BATCH_ITEMS: Final = 100_000
+_VERSION_ID: Final = re.compile("[0-9a-f]{32}")
+
+
+def encode_batch(items: list[Item]) -> bytes:
+    """The payload of a batch."""
+    if len(items) > _MAX_BATCH_ITEMS:
+        raise LimitExceededError(
+            f"{len(items)} items in a batch; the limit is {_MAX_BATCH_ITEMS}",
+            suggestion="split it into smaller batches; nothing was written",
+        )
+    parts: list[bytes] = []
+    for index, item in enumerate(items):
+        try:
+            namespace, key, value = item
+            space, name = namespace.encode(), key.encode()
+            flags, data = _json.encode(value)
+        except ValidationError as error:
+            message = f"item {index}: {error.message}"
+            raise type(error)(message, suggestion=error.suggestion) from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValidationError(
+                f"item {index} is not a (namespace, key, value) tuple of proper names: {error}",
+                suggestion="give namespace and key as str, and three parts an item",
+            ) from None
+        parts += (BATCH_ITEM.pack(len(space), len(name), len(data), flags), space, name, data)
+    return b"".join(parts)
+
+
+def put_control(
+    caused_by: VersionLike | Iterable[VersionLike], expected: VersionLike | Missing | None
+) -> dict[str, Any]:
+    causes = [caused_by] if isinstance(caused_by, str | Version) else list(caused_by)
+    control: dict[str, Any] = {"caused_by": [version_id_bytes(cause).decode() for cause in causes]}
+    if not isinstance(expected, Missing):
+        control["expected"] = "" if expected is None else version_id_bytes(expected).decode()
+    return control
+
+
+def version_id_bytes(version: VersionLike) -> bytes:
+    text = version.version_id if isinstance(version, Version) else version
+    if not isinstance(text, str) or _VERSION_ID.fullmatch(text) is None:
+        raise ValidationError(
+            f"{text!r:.100} is not a version id",
+            suggestion="give a Version, or the 32 hexadecimal digits of its version_id",
+        )
+    return text.encode()
+
+
+def check_limit(limit: int | None, what: Literal["limit", "depth"] = "limit") -> int | None:
+    if limit is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ValidationError(f"{what} is {limit!r}", suggestion="give a whole number, or None")
+    return min(limit, 2**32 - 1)
+
+
+def check_text(what: str, text: str) -> str:
+    if not isinstance(text, str):
+        raise ValidationError(f"{what} is of type {type(text).__name__}", suggestion="give a str")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError(
+            f"{what} {text!r} contains a lone surrogate", suggestion="give well-formed text"
+        ) from None
+    return text
+
+
+def check_keys(keys: Iterable[str]) -> list[str]:
+    if isinstance(keys, str):
+        raise ValidationError("keys is a str", suggestion="give a list of keys, or use get")
+    return [check_text("key", key) for key in keys]

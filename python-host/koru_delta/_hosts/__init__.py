@@ -1,0 +1,1 @@
+"""What runs the module. One protocol, a host a file."""

@@ -1,0 +1,29 @@
+"""The host protocol: one instance of the module, called synchronously."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from koru_delta._protocol import Reply
+
+
+class Host(Protocol):
+    """One instance of the module and its linear memory. Not thread-safe."""
+
+    def call(self, opcode: int, request: bytes) -> Reply:
+        """Carry out one request.
+
+        Raises:
+            InstanceLostError: If the instance trapped or misbehaved. It is never called again.
+            LimitExceededError: If the request does not fit the memory; nothing was done.
+        """
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of linear memory taken."""
+        ...
+
+    def close(self) -> None:
+        """Free the instance. A second call does nothing."""
+        ...

@@ -1,0 +1,198 @@
+"""The host on CPython: wasmtime, one store and one linear memory a database.
+
+Nothing that the guest returns is trusted: integers are masked to 32 bits, every range is checked
+against the memory's true size, bytes are copied out at once, and an instance that trapped or
+misbehaved is never called again.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Callable
+from typing import Final
+
+import wasmtime
+
+from koru_delta._hosts.compile_cache import cache_settings
+from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
+from koru_delta._hosts.fast_call import CallError, FastCall, PublicCall, fast_calls_work, memory_view
+from koru_delta._hosts.module import module_bytes
+from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
+from koru_delta.errors import KoruDeltaError, LimitExceededError
+
+_MASK: Final = 0xFFFF_FFFF
+_EXPORTS: Final = {"memory", "koru_abi_version", "koru_request", "koru_call"}
+_KEPT_REQUEST_BYTES: Final = 1 << 20
+"""A request longer than this makes the module give its buffer back; the engine's own bound."""
+_NEVER: Final = 1 << 62
+
+
+class InstanceLostError(KoruDeltaError):
+    """The instance trapped or misbehaved; whatever the log holds is safe."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message, suggestion="open the database again, and report what led to it")
+        self.timed_out = timed_out
+
+
+class Runtime:
+    """One engine and one compiled module, shared by all databases of a process."""
+
+    def __init__(self, module: bytes) -> None:
+        """Compile the module, or take it from the compile cache.
+
+        Raises:
+            KoruDeltaError: If it is not the module that this release speaks to.
+        """
+        config = wasmtime.Config()
+        config.epoch_interruption = True
+        config.wasm_relaxed_simd = False
+        settings = cache_settings()
+        if settings is not None:
+            config.cache = str(settings)
+        self.engine = wasmtime.Engine(config)
+        self.clock = EpochClock(self.engine)
+        self.call_path = FastCall if fast_calls_work(self.engine) else PublicCall
+        self.module = wasmtime.Module(self.engine, module)
+        exports = {export.name for export in self.module.exports}
+        if list(self.module.imports) or exports != _EXPORTS:
+            raise KoruDeltaError(
+                "the module imports something or exports other names than it should",
+                suggestion="install koru-delta again: the module is not the engine",
+            )
+
+
+@functools.cache
+def shared_runtime() -> Runtime:
+    """The process's runtime, made when first needed."""
+    return Runtime(module_bytes())
+
+
+class WasmtimeHost:
+    """One instance. See :class:`koru_delta._hosts.base.Host`."""
+
+    def __init__(self, *, max_memory_bytes: int, timeout: float, runtime: Runtime | None = None) -> None:
+        """Instantiate the module with a memory cap and a deadline for each call."""
+        self._runtime = runtime = runtime or shared_runtime()
+        self._timeout_ticks = int(timeout / TICK_SECONDS) + 2 if timeout else _NEVER
+        self._armed_at = -1
+        self._lost: InstanceLostError | None = None
+        self._store = store = wasmtime.Store(runtime.engine)
+        store.set_limits(memory_size=max_memory_bytes, instances=1, memories=1, tables=1)
+        store.set_epoch_deadline(_NEVER)
+        try:
+            exports = wasmtime.Instance(store, runtime.module, []).exports(store)
+            memory, self._ask, call = (
+                exports["memory"], exports["koru_request"], exports["koru_call"],
+            )  # fmt: skip
+            version = exports["koru_abi_version"]
+            if not (
+                isinstance(memory, wasmtime.Memory)
+                and isinstance(self._ask, wasmtime.Func)
+                and isinstance(call, wasmtime.Func)
+                and isinstance(version, wasmtime.Func)
+            ):
+                raise KoruDeltaError("the module's exports are not of the expected kinds")
+            if (found := version(store)) != ABI_VERSION:
+                raise KoruDeltaError(
+                    f"the module speaks protocol {found}, this package {ABI_VERSION}",
+                    suggestion="install koru-delta again: its parts are of different releases",
+                )
+        except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
+            raise LimitExceededError(
+                f"the engine could not be started: {error}", suggestion="raise Config.max_memory_mb"
+            ) from error
+        self._memory = memory
+        self._view = memory_view(memory, store)
+        self._size = len(self._view)
+        self._buffer = 0
+        self._capacity = 0
+        self._invoke: Callable[[int, int], int] = runtime.call_path(store, call)
+        runtime.clock.acquire()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of linear memory taken."""
+        self._refresh()
+        return self._size
+
+    def call(self, opcode: int, request: bytes) -> Reply:
+        """Carry out one request: one call, and a copy in each direction."""
+        size = len(request)
+        if self._lost is not None:
+            raise self._lost
+        if self._armed_at != self._runtime.clock.ticks:
+            self._arm()
+        if size > self._capacity:
+            self._reserve(size)
+        start = self._buffer
+        self._view[start : start + size] = request
+        try:
+            header = self._invoke(opcode, size) & _MASK
+            if size > _KEPT_REQUEST_BYTES:
+                self._capacity = 0
+            if header + REPLY_HEADER.size > self._size:
+                self._refresh()
+            status, flags, payload, payload_len, journal, journal_len, sequence = (
+                REPLY_HEADER.unpack_from(self._view, header)
+            )
+        except (CallError, struct.error) as error:
+            raise self._lose(error) from error
+        if payload + payload_len > self._size or journal + journal_len > self._size:
+            self._refresh()
+            if payload + payload_len > self._size or journal + journal_len > self._size:
+                raise self._lose("the reply points outside the memory")
+        view = self._view
+        return Reply(
+            status,
+            flags,
+            view[payload : payload + payload_len].tobytes(),
+            view[journal : journal + journal_len].tobytes() if journal_len else b"",
+            sequence,
+        )
+
+    def close(self) -> None:
+        """Free the instance and its memory."""
+        if self._size:
+            self._lost = self._lost or InstanceLostError("the instance was closed")
+            self._view.release()
+            self._size = 0
+            del self._invoke
+            self._store.close()
+            self._runtime.clock.release()
+
+    def _arm(self) -> None:
+        """Give the calls until the next tick their deadline."""
+        self._armed_at = self._runtime.clock.ticks
+        self._store.set_epoch_deadline(self._timeout_ticks)
+
+    def _reserve(self, size: int) -> None:
+        """Ask the module for a longer request buffer."""
+        try:
+            buffer = self._ask(self._store, size) & _MASK
+        except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
+            raise self._lose(error) from error
+        if buffer == 0:
+            raise LimitExceededError(
+                f"a request of {size} bytes does not fit the engine's memory",
+                suggestion="raise Config.max_memory_mb, or send less at a time",
+            )
+        self._refresh()
+        if buffer + size > self._size:
+            raise self._lose("the request buffer lies outside the memory")
+        self._buffer, self._capacity = buffer, size
+
+    def _refresh(self) -> None:
+        """Look at the memory anew: it may have grown."""
+        size = self._memory.data_len(self._store)
+        if size != self._size:
+            self._view.release()
+            self._view = memory_view(self._memory, self._store)
+            self._size = size
+
+    def _lose(self, reason: object) -> InstanceLostError:
+        timed_out = isinstance(reason, CallError) and reason.timed_out
+        self._lost = InstanceLostError(f"the engine stopped: {reason}", timed_out=timed_out)
+        return self._lost
+

@@ -1,0 +1,156 @@
+"""Values to bytes and back, with nothing silently changed.
+
+One rule does it: a value is stored only if decoding its bytes gives an equal value. An encoder
+that writes NaN as null, a tuple as an array or a date as a string is found out by that, at the
+speed of C, whichever encoder it is. Only then does :func:`explain` look for the place.
+
+orjson encodes and decodes where it is installed (everywhere but under Pyodide); the standard
+library's C encoder does elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import isfinite
+from typing import Any, Final
+
+from koru_delta._protocol import FLAG_BYTES
+from koru_delta.errors import SerializationError
+
+MAX_DEPTH: Final = 128
+MIN_INT: Final = -(2**63)
+MAX_INT: Final = 2**64 - 1
+
+dumps: Callable[[Any], bytes]
+loads: Callable[[bytes], Any]
+
+
+def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    decoder = json.JSONDecoder()
+
+    def encode(value: Any) -> bytes:
+        return encoder.encode(value).encode()
+
+    def decode(data: bytes) -> Any:
+        return decoder.decode(data.decode())
+
+    return encode, decode
+
+
+try:
+    from orjson import dumps, loads
+except ImportError:
+    dumps, loads = _standard_codec()
+
+
+def encode(value: Any) -> tuple[int, bytes]:
+    """The flags and the bytes of a value.
+
+    Raises:
+        SerializationError: With the place, if the value is not JSON or ``bytes``.
+    """
+    if type(value) is bytes:
+        return FLAG_BYTES, value
+    try:
+        data = dumps(value)
+        if loads(data) == value:
+            return 0, data
+    except (TypeError, ValueError, RecursionError):
+        pass  # The reason is found below, with its place.
+    return 0, dumps(plain(value))
+
+
+def decode(data: bytes, is_bytes: bool) -> Any:
+    """The value that :func:`encode` made bytes of."""
+    return data if is_bytes else loads(data)
+
+
+def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
+    """A copy in which subclasses of JSON's types have become those types.
+
+    Raises:
+        SerializationError: For anything that is not JSON, with its place.
+    """
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return _plain_str(value, path)
+    if isinstance(value, int):
+        if MIN_INT <= value <= MAX_INT:
+            return int(value)
+        raise _refuse(path, "an integer outside the 64-bit range", "store it as a string")
+    if isinstance(value, float):
+        if isfinite(value):
+            return float(value)
+        raise _refuse(path, f"the float {float(value)}", "store None, or a string, instead")
+    if not isinstance(value, dict | list):
+        raise _refuse_type(path, value)
+    if depth == MAX_DEPTH:
+        raise _refuse(
+            _shorten(path),
+            f"nested deeper than {MAX_DEPTH} levels, or contains itself",
+            "store the parts under keys of their own",
+        )
+    if isinstance(value, dict):
+        return {
+            _plain_key(key, path): plain(item, f"{path}.{key}", depth + 1)
+            for key, item in value.items()
+        }
+    return [plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+
+
+def _plain_key(key: object, path: str) -> str:
+    if isinstance(key, str):
+        return _plain_str(key, path)
+    raise _refuse(
+        path,
+        f"a dict with the key {key!r} of type {type(key).__name__}",
+        "JSON has string keys only: convert it with str()",
+    )
+
+
+def _plain_str(text: str, path: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _refuse(
+            path,
+            f"a lone surrogate, {text[error.start]!r}, at character {error.start}",
+            "it is not text: decode the source with the right encoding, or store bytes",
+        ) from None
+    return str(text)
+
+
+_ADVICE: Final = {
+    "tuple": "convert it with list()",
+    "set": "convert it with sorted() or list()",
+    "frozenset": "convert it with sorted() or list()",
+    "bytes": "store bytes as a value of their own, or encode them as base64 text",
+    "bytearray": "convert it with bytes() and store it as a value of its own",
+    "memoryview": "convert it with bytes() and store it as a value of its own",
+    "datetime": "convert it with .isoformat()",
+    "date": "convert it with .isoformat()",
+    "time": "convert it with .isoformat()",
+    "Decimal": "convert it with str()",
+    "UUID": "convert it with str()",
+    "ndarray": "convert it with .tolist(), or store it as an embedding",
+}
+
+
+def _refuse_type(path: str, value: object) -> SerializationError:
+    kind = type(value)
+    advice = _ADVICE.get(kind.__name__)
+    if advice is None and hasattr(value, "item"):
+        advice = "convert it with .item()"
+    what = f"a value of type {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
+    return _refuse(path, what, advice or "convert it to a dict, list, str, int, float or bool")
+
+
+def _refuse(path: str, what: str, advice: str) -> SerializationError:
+    return SerializationError(f"cannot store {path}: it is {what}", suggestion=advice)
+
+
+def _shorten(path: str) -> str:
+    return path if len(path) <= 80 else f"{path[:60]}…"

@@ -1,0 +1,71 @@
+"""The protocol between a host and the module, as the engine's ``protocol.rs`` lays it out.
+
+A test holds the numbers here against that file.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+ABI_VERSION = 1
+
+REQUEST_HEADER = Struct("<QQQIIIIIIQ")
+"""Time, acknowledged sequence, as-of time, lengths of namespace, key, control and payload, flags,
+length of vector, synced sequence."""
+REPLY_HEADER = Struct("<IIIIIIQ")
+"""Status, flags, payload address and length, journal address and length, sequence."""
+BATCH_ITEM = Struct("<IIII")
+"""Lengths of namespace, key and value, flags."""
+
+NOW = 2**64 - 1
+
+FLAG_BYTES = 1
+FLAG_QUIET = 2
+FLAG_END = 4
+REPLY_BYTES = 1
+REPLY_TRUE = 2
+
+OPEN = 1
+REPLAY = 2
+PUT = 3
+PUT_BATCH = 4
+GET = 5
+GET_MANY = 6
+CONTAINS = 7
+DELETE = 8
+HISTORY = 9
+VERSION = 10
+DIFF = 11
+RESTORE = 12
+LIST_KEYS = 13
+LIST_NAMESPACES = 14
+LINEAGE = 15
+EFFECTS = 16
+ERASE = 17
+STATS = 18
+VERIFY = 19
+HEAD = 20
+
+
+class Reply(NamedTuple):
+    """What a call came to."""
+
+    status: int
+    flags: int
+    payload: bytes
+    journal: bytes
+    sequence: int
+
+
+class Status:
+    """Kinds of errors; the status of a reply."""
+
+    INVALID = 1
+    SERIALIZATION = 2
+    NOT_FOUND = 3
+    CONFLICT = 4
+    LIMIT = 5
+    CORRUPT = 6
+    UNSUPPORTED = 7
+    INTERNAL = 8

@@ -1,0 +1,57 @@
+"""From a reply's status to an exception."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from koru_delta._protocol import Reply, Status
+from koru_delta.errors import (
+    ConflictError,
+    CorruptionError,
+    KeyNotFoundError,
+    KoruDeltaError,
+    LimitExceededError,
+    SerializationError,
+    UnsupportedFormatError,
+    ValidationError,
+)
+
+
+def raise_for_status(reply: Reply, namespace: str = "", key: str = "") -> None:
+    """Raise the error that a reply reports, if it does."""
+    if reply.status:
+        _raise(reply, namespace, key)
+
+
+def _raise(reply: Reply, namespace: str, key: str) -> NoReturn:
+    try:
+        details = json.loads(reply.payload)
+        message, suggestion = details["message"], details["suggestion"]
+    except (ValueError, KeyError, TypeError):
+        raise KoruDeltaError(f"the engine's error {reply.status} cannot be read") from None
+    if "index" in details:
+        message = f"item {details['index']}: {message}"
+    match reply.status:
+        case Status.INVALID:
+            raise ValidationError(message, suggestion=suggestion)
+        case Status.SERIALIZATION:
+            raise SerializationError(message, suggestion=suggestion)
+        case Status.NOT_FOUND:
+            raise KeyNotFoundError(
+                message,
+                suggestion=suggestion,
+                namespace=namespace,
+                key=key,
+                suggestions=tuple(details.get("suggestions", ())),
+            )
+        case Status.CONFLICT:
+            raise ConflictError(message, suggestion=suggestion, current=details.get("current"))
+        case Status.LIMIT:
+            raise LimitExceededError(message, suggestion=suggestion)
+        case Status.CORRUPT:
+            raise CorruptionError(message, suggestion=suggestion, offset=details.get("offset"))
+        case Status.UNSUPPORTED:
+            raise UnsupportedFormatError(message, suggestion=suggestion)
+        case _:
+            raise KoruDeltaError(message, suggestion=suggestion)

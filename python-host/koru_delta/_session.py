@@ -1,0 +1,450 @@
+"""An open database: one instance of the engine, one lock, one log.
+
+Every operation is one request of :mod:`koru_delta._protocol`, carried out by :meth:`Session.run`:
+on the calling thread if it is short and nobody else holds the instance, else on a worker thread,
+so that the event loop never waits. A write's frames enter the log in the engine's order, under the
+lock of the instance, and the write is acknowledged when its group has settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
+
+from koru_delta import _protocol as op
+from koru_delta._hosts.base import Host
+from koru_delta._hosts.wasmtime_host import InstanceLostError, WasmtimeHost
+from koru_delta._protocol import NOW, REQUEST_HEADER, Reply
+from koru_delta._replies import raise_for_status
+from koru_delta._storage.base import Storage
+from koru_delta._storage.commit_log import CommitLog, Group
+from koru_delta._storage.file import FileStorage
+from koru_delta.config import Config
+from koru_delta.errors import (
+    CorruptionError,
+    DatabaseClosedError,
+    DatabaseLockedError,
+    KoruDeltaError,
+    LimitExceededError,
+    StorageError,
+    ValidationError,
+)
+
+_READ_BYTES: Final = 4 * 1024 * 1024
+_FRAME_OVERHEAD_BYTES: Final = 256
+P = ParamSpec("P")
+T = TypeVar("T")
+_SHRINKING: Final = frozenset({op.DELETE, op.ERASE})
+
+
+class FileCheck(NamedTuple):
+    """What reading the file again came to."""
+
+    commits: int
+    problem: str | None
+
+
+class Refusal:
+    """Stands where an instance would be, and says why there is none."""
+
+    memory_bytes = 0
+
+    def __init__(self, error: KoruDeltaError) -> None:
+        self._error = error
+
+    def call(self, opcode: int, request: bytes) -> Reply:
+        """Refuse."""
+        # A new error each time: tracebacks and notes of one must not gather in another.
+        error = self._error
+        raise type(error)(error.message, suggestion=error.suggestion)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _closed(when: str) -> Refusal:
+    return Refusal(
+        DatabaseClosedError(
+            f"the database is {when}",
+            suggestion="use it inside `async with Database(...) as db:`, or await Database.create()",
+        )
+    )
+
+
+_executor_lock = threading.Lock()
+_executor: ThreadPoolExecutor | None = None
+
+
+def worker_threads() -> ThreadPoolExecutor:
+    """The process's worker threads, started when first needed."""
+    global _executor
+    with _executor_lock:
+        if _executor is None:
+            _executor = ThreadPoolExecutor(thread_name_prefix="koru-delta")
+        return _executor
+
+
+class Session:
+    """One database, from open to close. Methods block unless they say otherwise."""
+
+    def __init__(self, config: Config, *, blocking: bool = False) -> None:
+        """Prepare; nothing is opened. ``blocking`` lets every method stand still."""
+        self.config = config
+        self.blocking = blocking
+        self.storage: Storage | None = None
+        self.recovered_bytes = 0
+        self._host: Host = _closed("not open yet")
+        self._log: CommitLog | None = None
+        self._lock = threading.Lock()
+        self._stale = False
+        self._sequence = 0
+
+    # Opening and closing.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is an instance, in this process."""
+        return not isinstance(self._host, Refusal)
+
+    def open(self) -> None:
+        """Open the storage, take its log in, and be ready."""
+        config = self.config
+        path = config.file_path
+        if path is not None:
+            preallocate = config.enable_wal and config.sync_on_write
+            self.storage = FileStorage(path, read_only=config.read_only, preallocate=preallocate)
+        try:
+            self._host, sequence = self._load()
+        except BaseException:
+            if self.storage is not None:
+                self.storage.close()
+            raise
+        if self.storage is not None and not config.read_only:
+            self._log = CommitLog(
+                self.storage,
+                sequence,
+                sync=config.enable_wal and config.sync_on_write,
+                wait=config.enable_wal,
+                executor=worker_threads(),
+            )
+            self._log.sync()  # What recovery kept is durable before anything is served.
+        _open_sessions.add(self)
+
+    def _load(self) -> tuple[Host, int]:
+        """A new instance with what the storage holds, and the sequence of the last frame."""
+        host = self._new_host()
+        try:
+            if self.storage is not None and self.storage.exists:
+                sequence, valid, dropped = self._replay(host, verify=False)
+                if not self.config.read_only:
+                    if valid < self.storage.size:
+                        self.storage.truncate(valid)
+                    self.recovered_bytes += dropped
+            else:
+                control = json.dumps(self._open_control()).encode()
+                reply = self._checked(host, op.OPEN, pack(control=control))
+                sequence = reply.sequence
+                if self.storage is not None:
+                    self.storage.create(reply.journal)
+        except BaseException:
+            host.close()
+            raise
+        return host, sequence
+
+    def _new_host(self) -> Host:
+        config = self.config
+        return WasmtimeHost(
+            max_memory_bytes=config.max_memory_bytes, timeout=config.operation_timeout
+        )
+
+    def _open_control(self) -> dict[str, Any]:
+        return {
+            "database_id": os.urandom(16).hex(),
+            "journal": self.storage is not None and not self.config.read_only,
+            "memory_budget": self.config.max_memory_bytes,
+        }
+
+    def _replay(self, host: Host, *, verify: bool) -> tuple[int, int, int]:
+        """Feed the log to a new instance: last sequence, valid bytes, dropped bytes."""
+        assert self.storage is not None
+        control = {
+            "open": self._open_control(),
+            "writable": not self.config.read_only,
+            "verify": verify,
+        }
+        offset, want, size = 0, _READ_BYTES, self.storage.size
+        while True:
+            data = self.storage.read(offset, max(want, _READ_BYTES))
+            end = offset + len(data) >= size or not data
+            request = pack(
+                control=json.dumps({**control, "offset": offset}).encode(),
+                payload=data,
+                flags=op.FLAG_END if end else 0,
+            )
+            reply = self._checked(host, op.REPLAY, request)
+            progress = json.loads(reply.payload)
+            if "valid_bytes" in progress:
+                return reply.sequence, progress["valid_bytes"], progress["dropped_bytes"]
+            offset, want = progress["offset"], progress["want"]
+
+    @staticmethod
+    def _checked(host: Host, opcode: int, request: bytes) -> Reply:
+        reply = host.call(opcode, request)
+        raise_for_status(reply)
+        return reply
+
+    def close(self) -> None:
+        """Write what is left, free the instance and unlock. A second call does nothing."""
+        with self._lock:
+            if not self.is_open:
+                return
+            host, self._host = self._host, _closed("closed")
+            host.close()
+            _open_sessions.discard(self)
+        try:
+            if self._log is not None:
+                self._log.close()
+        finally:
+            if self.storage is not None:
+                self.storage.close()
+
+    # Calling.
+
+    async def run(
+        self,
+        opcode: int,
+        namespace: str = "",
+        key: str = "",
+        *,
+        at: int = NOW,
+        control: dict[str, Any] | None = None,
+        payload: bytes = b"",
+        flags: int = 0,
+        write: bool = False,
+        long: bool = False,
+    ) -> Reply:
+        """Carry out one operation and wait until it may be acknowledged.
+
+        Args:
+            opcode: Which operation.
+            namespace: Namespace, or nothing.
+            key: Key, or nothing.
+            at: As-of time of a read, in microseconds.
+            control: Options, as the opcode takes them.
+            payload: Value, items, id or bytes, as the opcode takes them.
+            flags: Flags, as the opcode takes them.
+            write: Whether the operation may change something.
+            long: Whether it may take longer than the event loop should stand still.
+
+        Raises:
+            KoruDeltaError: Whatever the operation came to.
+        """
+        log = self._log
+        now = 0
+        if write:
+            now = time.time_ns() // 1000
+            if log is not None or self.config.read_only:
+                self._check_writable(opcode, len(payload))
+        try:
+            space = namespace.encode()
+            name = key.encode()
+        except (UnicodeEncodeError, AttributeError):
+            refuse_names(namespace, key)
+        options = b"" if control is None else json.dumps(control).encode()
+        acknowledged, synced = (0, 0) if log is None else (log.acknowledged, log.synced)
+        request = REQUEST_HEADER.pack(
+            now, acknowledged, at, len(space), len(name), len(options), len(payload), flags, 0, synced
+        ) + space + name + options + payload  # fmt: skip
+        if long or self._stale or not self._lock.acquire(blocking=False):
+            reply, group = await self.in_thread(self._exchange_when_free, opcode, request)
+        else:
+            try:
+                reply, group = self._exchange(opcode, request)
+            finally:
+                self._lock.release()
+        if reply.status:
+            raise_for_status(reply, namespace, key)
+        if group is not None and log is not None:
+            if self.blocking:
+                log.settle_blocking(group)
+            else:
+                await log.settle(group)
+        return reply
+
+    async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that may take long, on a worker thread unless this may block."""
+        if self.blocking:
+            return function(*args, **kwargs)
+        loop = asyncio.get_running_loop()
+        call = functools.partial(function, *args, **kwargs)
+        return await loop.run_in_executor(worker_threads(), call)
+
+    def _exchange_when_free(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
+        with self._lock:
+            if self._stale:
+                self._rebuild()
+            return self._exchange(opcode, request)
+
+    def _exchange(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
+        """Call the instance, and put a write's frames into the log in the engine's order."""
+        try:
+            reply = self._host.call(opcode, request)
+        except InstanceLostError as error:
+            raise self._lose(error) from error
+        self._sequence = reply.sequence
+        if reply.journal and self._log is not None:
+            return reply, self._log.append(reply.journal, reply.sequence)
+        return reply, None
+
+    def _check_writable(self, opcode: int, size: int) -> None:
+        if self.config.read_only and self.is_open:
+            raise StorageError(
+                f"{self.config.file_path} is open read-only",
+                suggestion="open it without read_only to write",
+            )
+        log = self._log
+        if log is None:
+            return
+        if log.poisoned and log.failure is not None:
+            raise StorageError(
+                f"no more writes after a failed one: {log.failure.message}",
+                suggestion="close the database and open it again: what was acknowledged is there",
+            )
+        if log.failure is not None:
+            self._stale = True  # The engine holds versions that the log does not.
+        limit = self.config.max_disk_bytes
+        needed = log.storage.size + size + _FRAME_OVERHEAD_BYTES
+        if limit is not None and needed > limit and opcode not in _SHRINKING:
+            raise LimitExceededError(
+                f"the file would grow past {limit} bytes; it has {log.storage.size}",
+                suggestion="raise Config.max_disk_mb; nothing was written",
+            )
+
+    # After a failure.
+
+    def _lose(self, error: InstanceLostError) -> KoruDeltaError:
+        """Give up an instance that trapped. With a file, the next call makes a new one."""
+        self._host.close()
+        if self.storage is not None:
+            self._stale = True
+        else:
+            self._host = Refusal(KoruDeltaError(error.message, suggestion=error.suggestion))
+        if error.timed_out:
+            seconds = self.config.operation_timeout
+            return LimitExceededError(
+                f"the operation took longer than {seconds} s and was stopped; nothing was written",
+                suggestion="ask for less at a time, or raise Config.operation_timeout",
+            )
+        return error
+
+    def _rebuild(self) -> None:
+        """Replace the instance by one with what the file holds."""
+        if self._log is not None:
+            self._log.flush()  # What the lost instance handed over is written first.
+        self._host.close()
+        self._host, sequence = self._load()
+        if self._log is not None:
+            self._log.restart(sequence)
+        self._stale = False
+
+    @property
+    def visible_sequence(self) -> int:
+        """Sequence of the last commit that reads see; -1 while nothing is open."""
+        if not self.is_open:
+            return -1
+        return self._sequence if self._log is None else self._log.acknowledged
+
+    @property
+    def head(self) -> str:
+        """Hash of the latest commit."""
+        with self._lock:
+            return self._checked(self._host, op.HEAD, pack()).payload.decode()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of linear memory taken."""
+        with self._lock:
+            return self._host.memory_bytes
+
+    @property
+    def issues(self) -> tuple[str, ...]:
+        """What keeps the database from doing its work, in words."""
+        log = self._log
+        if log is not None and log.failure is not None:
+            return (f"writing failed: {log.failure.message}",)
+        return ()
+
+    def verify_file(self) -> FileCheck:
+        """Read the file again with every id and link recomputed."""
+        if self.storage is None:
+            return FileCheck(commits=0, problem=None)
+        with self._lock:
+            if self._log is not None:
+                self._log.flush()
+            host = self._new_host()
+            try:
+                self._replay(host, verify=True)
+                commits = json.loads(self._checked(host, op.STATS, pack()).payload)["commits"]
+                return FileCheck(commits=commits, problem=None)
+            except CorruptionError as error:
+                return FileCheck(commits=0, problem=error.message)
+            finally:
+                host.close()
+
+    def abandon(self) -> None:
+        """In a forked child: let go, and refuse."""
+        error = DatabaseLockedError(
+            f"the database was opened before a fork, by process {os.getppid()}",
+            suggestion="open it in the process that uses it, after the fork",
+        )
+        self._lock = threading.Lock()
+        self._log = None
+        self._host = Refusal(error)
+        if self.storage is not None:
+            self.storage.abandon()
+
+
+def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes:
+    """A request without names."""
+    header = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(control), len(payload), flags, 0, 0)
+    return header + control + payload
+
+
+def refuse_names(namespace: object, key: object) -> NoReturn:
+    """Say what is wrong with a name that cannot be encoded."""
+    for what, name in (("namespace", namespace), ("key", key)):
+        if not isinstance(name, str):
+            raise ValidationError(
+                f"the {what} is of type {type(name).__name__}", suggestion=f"give a str as {what}"
+            )
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValidationError(
+                f"the {what} {name!r} contains a lone surrogate",
+                suggestion="names are UTF-8 text: decode them with the right encoding",
+            ) from None
+    raise AssertionError("both names can be encoded")
+
+
+_open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _abandon_sessions() -> None:
+    # Memory is copied by a fork; locks, threads and the right to write are not.
+    for session in list(_open_sessions):
+        session.abandon()
+    global _executor
+    _executor = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_sessions)

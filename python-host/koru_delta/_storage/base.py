@@ -1,0 +1,53 @@
+"""The storage protocol: what a database needs of the place where its log lives.
+
+A backend holds one file's bytes. It never interprets them. Calls come from one thread at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Storage(Protocol):
+    """One log. Every method but ``close`` raises ``StorageError`` when the place fails it."""
+
+    kind: str
+    """Name of the backend, as ``Stats.storage`` shows it."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a log yet; ``create`` makes one."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of log, without what a backend has set aside for growth."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes from ``offset`` on, ``size`` of them unless the log ends before."""
+        ...
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end: all of them, or none and an error."""
+        ...
+
+    def sync(self) -> None:
+        """Return when everything appended would survive power loss."""
+        ...
+
+    def truncate(self, size: int) -> None:
+        """Cut the log to its first ``size`` bytes, durably."""
+        ...
+
+    def create(self, data: bytes) -> None:
+        """Make the log consist of ``data``, atomically and durably."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go without touching the log: for a forked child."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. A second call does nothing."""
+        ...

@@ -1,0 +1,183 @@
+"""Group commit: frames in the engine's order, one append and one sync for all that wait.
+
+Writers add their frames to the open group and wait for it. Whoever comes first flushes it for all:
+on the calling thread while syncing is quick (handing it to another thread costs as much as the
+sync itself), in a worker thread once a sync has taken longer than the event loop should stand
+still. There is no artificial delay: a group is what gathered during one turn of the event loop, or
+while the flush before it was under way.
+
+A failed append that could be taken back fails its group and everything after it until the engine
+was rebuilt from the file. A failed sync poisons the log: what the disk holds is not known, so
+nothing is written any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import Executor
+from typing import Final
+
+from koru_delta._storage.base import Storage
+from koru_delta._storage.file import UncleanError
+from koru_delta.errors import StorageError
+
+_QUICK_SYNC_SECONDS: Final = 0.001
+_SLOW_DECAY: Final = 0.9
+_BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""Without a write-ahead log, this much gathers before it is written."""
+
+
+class Group:
+    """Frames that are appended and synced together."""
+
+    __slots__ = ("done", "error", "frames", "sequence", "size")
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.size = 0
+        self.sequence = 0
+        self.done = False
+        self.error: StorageError | None = None
+
+
+class CommitLog:
+    """The end of a storage that writers append to."""
+
+    def __init__(
+        self, storage: Storage, sequence: int, *, sync: bool, wait: bool, executor: Executor
+    ) -> None:
+        """Begin after what the storage holds, all of it synced, up to ``sequence``.
+
+        Args:
+            storage: Where to append.
+            sequence: Sequence of the last frame that it holds.
+            sync: Whether a write waits for a sync.
+            wait: Whether a write waits for the append.
+            executor: Runs flushes that would hold up the event loop.
+        """
+        self.storage = storage
+        self.acknowledged = sequence
+        self.synced = sequence
+        self.failure: StorageError | None = None
+        self.poisoned = False
+        self._sync = sync
+        self._wait = wait
+        self._executor = executor
+        self._group = Group()
+        self._mutex = threading.Lock()
+        self._flushing = threading.Lock()
+        self._slowness = 0.0
+        self._flight: asyncio.Future[None] | None = None
+
+    def append(self, frames: bytes, sequence: int) -> Group:
+        """Add frames to the open group, in the engine's order."""
+        with self._mutex:
+            group = self._group
+            group.frames.append(frames)
+            group.size += len(frames)
+            group.sequence = sequence
+            if not self._wait and self.failure is None:
+                self.acknowledged = sequence
+        return group
+
+    async def settle(self, group: Group) -> None:
+        """Return when the group may be acknowledged.
+
+        Raises:
+            StorageError: If it could not be written.
+        """
+        if not self._wait:
+            if group.size > _BUFFER_BYTES and not group.done:
+                self.flush()
+        elif self._sync:
+            await asyncio.sleep(0)  # One turn of the loop: whoever is ready joins the group.
+            while not group.done:
+                await self._flush_somewhere()
+        elif not group.done:
+            self.flush()
+        if group.error is not None:
+            raise group.error
+
+    def settle_blocking(self, group: Group) -> None:
+        """As :meth:`settle`, for a thread that may stand still."""
+        if not group.done and (self._wait or group.size > _BUFFER_BYTES):
+            self.flush()
+        if group.error is not None:
+            raise group.error
+
+    async def _flush_somewhere(self) -> None:
+        if self._flight is None and self._slowness <= _QUICK_SYNC_SECONDS:
+            if not self._flushing.locked():
+                self.flush()
+                return
+        flight = self._flight
+        if flight is None:
+            loop = asyncio.get_running_loop()
+            flight = self._flight = loop.run_in_executor(self._executor, self.flush)
+            flight.add_done_callback(self._landed)
+        # Shielded: a waiter that is cancelled must not take the flush of all others with it.
+        await asyncio.shield(flight)
+
+    def _landed(self, _: asyncio.Future[None]) -> None:
+        self._flight = None
+
+    def flush(self) -> None:
+        """Append and sync the open group. Its error, if any, is left in it."""
+        with self._flushing:
+            with self._mutex:
+                group, self._group = self._group, Group()
+                failure = self.failure
+            if failure is not None:
+                group.error = failure
+            elif group.frames:
+                self._write(group)
+            group.frames.clear()
+            group.done = True
+
+    def _write(self, group: Group) -> None:
+        try:
+            self.storage.append(b"".join(group.frames))
+        except StorageError as error:
+            self._fail(group, error, poisoned=isinstance(error, UncleanError))
+            return
+        if self._sync:
+            try:
+                self.sync()
+            except StorageError as error:
+                self._fail(group, error, poisoned=True)
+                return
+            self.synced = group.sequence
+        self.acknowledged = max(self.acknowledged, group.sequence)
+
+    def _fail(self, group: Group, error: StorageError, *, poisoned: bool) -> None:
+        with self._mutex:
+            group.error = self.failure = error
+            self.poisoned = poisoned
+
+    def restart(self, sequence: int) -> None:
+        """Go on after the engine was rebuilt from the storage."""
+        with self._mutex:
+            self.failure = None
+            self.acknowledged = self.synced = sequence
+
+    def sync(self) -> None:
+        """Sync the storage, and note how long it takes."""
+        start = time.perf_counter()
+        self.storage.sync()
+        taken = time.perf_counter() - start
+        self._slowness = max(taken, self._slowness * _SLOW_DECAY)
+
+    def close(self) -> None:
+        """Write and sync what is left.
+
+        Raises:
+            StorageError: If that fails; what was acknowledged with a sync is safe.
+        """
+        last = self._group
+        self.flush()
+        if last.error is not None and not self._wait:
+            raise last.error
+        if self.failure is None and self.synced < self.acknowledged:
+            self.sync()

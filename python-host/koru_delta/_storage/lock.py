@@ -1,0 +1,59 @@
+"""One writer: a lock that the kernel frees when its process dies.
+
+The lock file is never deleted, so there is no stale lock and no race about a new one. The process
+id inside is for messages only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from koru_delta.errors import DatabaseLockedError, StorageError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(fd: int) -> None:
+        # Past the bytes that hold the process id, so that others can read them.
+        os.lseek(fd, 64, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(fd: int) -> None:
+        # flock, not lockf: a second open in the same process must fail as well.
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock(path: Path) -> int:
+    """Lock a database file; the descriptor that holds the lock until it is closed.
+
+    Raises:
+        DatabaseLockedError: If another handle holds it; the message names its process.
+        StorageError: If the lock file cannot be opened.
+    """
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        raise StorageError(
+            f"cannot open the lock file {lock_path}: {error.strerror}",
+            suggestion="check that the directory exists and is writable, or open read-only",
+        ) from error
+    try:
+        _try_lock(fd)
+    except OSError:
+        holder = os.pread(fd, 32, 0).decode(errors="replace") if hasattr(os, "pread") else ""
+        os.close(fd)
+        holder = holder.strip() or "unknown"
+        where = " (this process)" if holder == str(os.getpid()) else ""
+        raise DatabaseLockedError(
+            f"{path} is open already, in process {holder}{where}",
+            suggestion="close it there, share that handle, or open with read_only=True",
+        ) from None
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.truncate(fd, 0)
+    os.write(fd, f"{os.getpid()}\n".encode())
+    return fd

@@ -1,0 +1,99 @@
+"""How a database is opened."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from koru_delta.errors import ValidationError
+
+__all__ = ["Config"]
+
+_MIB: Final = 1024 * 1024
+_MIN_MEMORY_MB: Final = 4
+MAX_MEMORY_BYTES: Final = 4 * 1024 * _MIB
+"""What 32-bit addresses reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of one database. Every field is checked at construction.
+
+    Attributes:
+        path: The database file; ``~`` expands and missing directories are made. None for a
+            database in memory. A lock file, ``<path>.lock``, stands beside it.
+        max_memory_mb: Cap of the engine's memory in MiB, at least 4; 0 for the 4096 that WebAssembly
+            reaches. A write that would pass it raises ``LimitExceededError``.
+        max_disk_mb: Cap of the file in MiB; 0 for none. A write that would pass it raises
+            ``LimitExceededError``; deleting and erasing stay possible.
+        enable_wal: Write each change to the log before it is acknowledged. With False changes are
+            gathered in memory and written in large blocks, the last when the database is closed:
+            fastest, and a process that dies loses what was not written yet.
+        sync_on_write: Sync the log before a change is acknowledged, so that it survives power
+            loss. With False it survives the death of the process only.
+        hot_cache_size: How many recently read values of up to 4 KiB are kept on the Python side,
+            so that reading them again does not enter the engine; 0 for none.
+        read_only: Open without a lock and refuse every write.
+        operation_timeout: Seconds after which a single operation inside the engine is stopped
+            with ``LimitExceededError``; 0 for never.
+
+    Raises:
+        ValidationError: That names the field.
+    """
+
+    path: str | os.PathLike[str] | None = None
+    max_memory_mb: int = 512
+    max_disk_mb: int = 10240
+    enable_wal: bool = True
+    sync_on_write: bool = True
+    hot_cache_size: int = 1000
+    read_only: bool = False
+    operation_timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        path = self.path
+        if path is not None and (not isinstance(path, str | os.PathLike) or not os.fspath(path)):
+            raise _refuse("path", path, "a path, or None for a database in memory")
+        if isinstance(path, str) and "\0" in path:
+            raise _refuse("path", path, "a path without NUL characters")
+        self._check_int("max_memory_mb", MAX_MEMORY_BYTES // _MIB)
+        if 0 < self.max_memory_mb < _MIN_MEMORY_MB:
+            raise _refuse("max_memory_mb", self.max_memory_mb, f"0 or at least {_MIN_MEMORY_MB}")
+        self._check_int("max_disk_mb", 2**43)
+        self._check_int("hot_cache_size", 2**31)
+        for name in ("enable_wal", "sync_on_write", "read_only"):
+            if not isinstance(getattr(self, name), bool):
+                raise _refuse(name, getattr(self, name), "True or False")
+        timeout = self.operation_timeout
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        if not is_number or not 0 <= timeout <= 1e9:
+            raise _refuse("operation_timeout", timeout, "a number of seconds, or 0 for none")
+        if self.read_only and path is None:
+            raise _refuse("read_only", True, "a path with it: an empty memory cannot be read")
+
+    def _check_int(self, name: str, limit: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
+            raise _refuse(name, value, f"a whole number from 0 to {limit}")
+
+    @property
+    def file_path(self) -> Path | None:
+        """The database file with ``~`` expanded; None in memory."""
+        return None if self.path is None else Path(self.path).expanduser().absolute()
+
+    @property
+    def max_memory_bytes(self) -> int:
+        """Cap of linear memory in bytes."""
+        return self.max_memory_mb * _MIB or MAX_MEMORY_BYTES
+
+    @property
+    def max_disk_bytes(self) -> int | None:
+        """Cap of the file in bytes; None for none."""
+        return self.max_disk_mb * _MIB or None
+
+
+def _refuse(field: str, value: object, wanted: str) -> ValidationError:
+    return ValidationError(f"Config.{field} is {value!r}", suggestion=f"give {wanted}")

@@ -1,0 +1,551 @@
+"""The asynchronous database: the whole public face of the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Generator, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from koru_delta import _json
+from koru_delta import _protocol as op
+from koru_delta._arguments import (
+    MISSING,
+    UNSET,
+    Item,
+    Missing,
+    VersionLike,
+    check_keys,
+    check_limit,
+    check_text,
+    encode_batch,
+    put_control,
+    version_id_bytes,
+)
+from koru_delta._hot_cache import HotCache
+from koru_delta._protocol import FLAG_QUIET, NOW, REPLY_BYTES, REPLY_TRUE
+from koru_delta._session import Session
+from koru_delta._times import to_microseconds
+from koru_delta.config import Config
+from koru_delta.errors import ValidationError
+from koru_delta.namespace import Namespace
+from koru_delta.results import (
+    Health,
+    Stats,
+    VerifyReport,
+    Version,
+    record_pairs,
+    version_from_record,
+    versions_from_payload,
+)
+
+if TYPE_CHECKING:
+    from koru_delta._times import Time
+
+__all__ = ["Database"]
+
+
+_LONG_BYTES: Final = 256 * 1024
+"""A request with more bytes than this goes to a worker thread."""
+_LONG_ITEMS: Final = 1000
+
+
+class Database:
+    """An embedded, versioned database.
+
+    Every write is kept, with its time and its cause, and every read can be asked of the past.
+
+    Args:
+        config: A path, a :class:`Config`, or nothing for a database in memory.
+
+    Example:
+        >>> async with Database() as db:
+        ...     await db.put("users", "alice", {"age": 30})
+        ...     await db.get("users", "alice")
+        {'age': 30}
+    """
+
+    def __init__(self, config: Config | str | os.PathLike[str] | None = None) -> None:
+        """Prepare; nothing is opened until ``async with`` or :meth:`create`."""
+        self._config = config if isinstance(config, Config) else Config(path=config)
+        self._session = Session(self._config)
+        self._hot = HotCache(self._config.hot_cache_size)
+
+    # Opening and closing.
+
+    @classmethod
+    async def create(cls, config: Config | str | os.PathLike[str] | None = None) -> Self:
+        """Open a database without ``async with``; close it with :meth:`close`.
+
+        Raises:
+            DatabaseLockedError: If another handle has the file open for writing.
+            CorruptionError: If acknowledged data in the file is damaged; nothing is repaired.
+            UnsupportedFormatError: If the file is no koru-delta database, or of a later format.
+            LimitExceededError: If the data does not fit ``max_memory_mb``.
+            StorageError: If the file cannot be read or made.
+        """
+        database = cls(config)
+        await database._open()
+        return database
+
+    async def _open(self) -> None:
+        if self._session.is_open:
+            raise ValidationError("the database is open already", suggestion="use it, or close it")
+        await self._session.in_thread(self._session.open)
+
+    async def close(self) -> None:
+        """Write what is left, free the memory and unlock the file. Closing twice is fine.
+
+        Raises:
+            StorageError: If what ``enable_wal=False`` had gathered could not be written.
+        """
+        await self._session.in_thread(self._session.close)
+        self._hot.clear()
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    def __del__(self) -> None:
+        """Warn about a database that was not closed, and close it."""
+        session = getattr(self, "_session", None)
+        if session is not None and session.is_open:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+            session.close()
+
+    def __repr__(self) -> str:
+        """Where it is, and whether it is open."""
+        state = "open" if self._session.is_open else "closed"
+        return f"<{type(self).__name__} {self._config.path or 'in memory'}, {state}>"
+
+    # Writing.
+
+    async def put(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        caused_by: VersionLike | Iterable[VersionLike] = (),
+        expected_version: VersionLike | Missing | None = UNSET,
+    ) -> Version:
+        """Write a new version of a key. Durable when it returns (see ``Config.sync_on_write``).
+
+        Args:
+            namespace: 1 to 1024 bytes of UTF-8 without NUL; never a path.
+            key: The same.
+            value: JSON (dict with str keys, list, str, int of 64 bits, finite float, bool, None)
+                or ``bytes``, up to 8 MiB encoded.
+            caused_by: Versions, or their ids, that this one is derived from.
+            expected_version: Write only if the key's latest version is this one; None for a key
+                that holds no value.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            ValidationError: For a bad name, or a cause that does not exist.
+            SerializationError: For a value that would be changed by storing it, with its place.
+            LimitExceededError: For a value over 8 MiB, or when memory or disk are full.
+            ConflictError: If the key is not at ``expected_version``; it has the current id.
+            StorageError: If the log could not be written.
+
+        Example:
+            >>> first = await db.put("users", "alice", {"age": 30})
+            >>> second = await db.put("users", "alice", {"age": 31}, expected_version=first)
+            >>> second.previous == first.version_id
+            True
+        """
+        flags, data = _json.encode(value)
+        control = None
+        if caused_by != () or expected_version is not UNSET:
+            control = put_control(caused_by, expected_version)
+        reply = await self._session.run(
+            op.PUT, namespace, key, control=control, payload=data, flags=flags, write=True,
+            long=len(data) > _LONG_BYTES,
+        )  # fmt: skip
+        return version_from_record(reply.payload)
+
+    async def put_batch(self, items: Iterable[Item]) -> int:
+        """Write several versions at one time, all or none.
+
+        Args:
+            items: Up to 100,000 tuples of namespace, key and value, and 64 MiB of them. A key may
+                come more than once: each gives a version, and the last is the value.
+
+        Returns:
+            How many versions were written.
+
+        Raises:
+            ValidationError: For an item that is not such a tuple, or a bad name; the message
+                names the item.
+            SerializationError: For a value that would be changed by storing it.
+            LimitExceededError: For a batch, or a value, over its limit.
+            StorageError: If the log could not be written.
+
+        Example:
+            >>> await db.put_batch([("users", "bob", {"age": 40}), ("users", "eve", {"age": 50})])
+            2
+        """
+        batch = list(items)
+        session = self._session
+        long = len(batch) > _LONG_ITEMS
+        payload = await session.in_thread(encode_batch, batch) if long else encode_batch(batch)
+        await session.run(op.PUT_BATCH, payload=payload, write=True, long=long)
+        return len(batch)
+
+    async def delete(self, namespace: str, key: str) -> bool:
+        """Delete a key by writing a deleted version; its history stays.
+
+        Returns:
+            Whether there was a value; without one nothing is written.
+
+        Raises:
+            ValidationError: For a bad name.
+            StorageError: If the log could not be written.
+        """
+        reply = await self._session.run(op.DELETE, namespace, key, write=True)
+        return bool(reply.flags & REPLY_TRUE)
+
+    async def restore(self, namespace: str, key: str, version_id: VersionLike) -> Version:
+        """Write an old value of a key, and its vector, as a new version caused by the old one.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            KeyNotFoundError: For an unknown version.
+            ValidationError: For a version of another key, or a deletion.
+            StorageError: If the log could not be written.
+        """
+        payload = version_id_bytes(version_id)
+        reply = await self._session.run(op.RESTORE, namespace, key, payload=payload, write=True)
+        return version_from_record(reply.payload)
+
+    async def erase(self, namespace: str, key: str) -> int:
+        """Remove every version of a key for good. They cannot be read again from now on.
+
+        Returns:
+            How many versions there were.
+
+        Raises:
+            ValidationError: For a bad name.
+            StorageError: If the log could not be written.
+        """
+        reply = await self._session.run(op.ERASE, namespace, key, write=True)
+        count: int = json.loads(reply.payload)
+        return count
+
+    # Reading.
+
+    async def get(
+        self, namespace: str, key: str, default: Any = MISSING, *, at: Time | None = None
+    ) -> Any:
+        """The value of a key, now or as of a time.
+
+        Args:
+            namespace: Namespace of the key.
+            key: The key.
+            default: What to return for a key without a value, instead of raising.
+            at: A datetime (naive means UTC), ISO 8601 string, POSIX seconds or Version. What was
+                written at that very time is seen.
+
+        Raises:
+            KeyNotFoundError: If the key has no value (then); it names near keys.
+            ValidationError: For a bad name or time.
+
+        Example:
+            >>> await db.get("users", "zoe", default=None) is None
+            True
+        """
+        session = self._session
+        moment = session.visible_sequence
+        if at is None and (hot := self._hot.find(namespace, key, moment)) is not None:
+            return _json.loads(hot)
+        quiet = 0 if default is MISSING else FLAG_QUIET
+        time = NOW if at is None else to_microseconds(at)
+        reply = await session.run(op.GET, namespace, key, at=time, flags=quiet)
+        if not reply.flags & REPLY_TRUE:
+            return default
+        if reply.flags & REPLY_BYTES:
+            return reply.payload
+        if at is None:
+            self._hot.keep(namespace, key, moment, reply.payload)
+        return _json.loads(reply.payload)
+
+    async def get_at(self, namespace: str, key: str, timestamp: Time) -> Any:
+        """The value of a key as of a time: ``get(namespace, key, at=timestamp)``."""
+        return await self.get(namespace, key, at=timestamp)
+
+    async def get_many(
+        self, namespace: str, keys: Iterable[str], *, at: Time | None = None
+    ) -> dict[str, Any]:
+        """The values of several keys; those without one are left out.
+
+        Raises:
+            ValidationError: For a bad name or time.
+        """
+        wanted = check_keys(keys)
+        if not wanted:
+            return {}
+        payload = json.dumps(wanted).encode()
+        return await self._values(namespace, payload, at, long=len(wanted) > _LONG_ITEMS)
+
+    async def _values(
+        self, namespace: str, payload: bytes, at: Time | None, *, long: bool
+    ) -> dict[str, Any]:
+        reply = await self._session.run(
+            op.GET_MANY, namespace, at=to_microseconds(at), payload=payload, long=long
+        )
+        return dict(record_pairs(reply.payload))
+
+    async def contains(self, namespace: str, key: str, *, at: Time | None = None) -> bool:
+        """Whether a key has a value, now or as of a time.
+
+        Raises:
+            ValidationError: For a bad name or time.
+        """
+        reply = await self._session.run(op.CONTAINS, namespace, key, at=to_microseconds(at))
+        return bool(reply.flags & REPLY_TRUE)
+
+    async def list_keys(
+        self,
+        namespace: str,
+        *,
+        prefix: str = "",
+        start_after: str | None = None,
+        limit: int | None = None,
+        at: Time | None = None,
+    ) -> list[str]:
+        """Keys that have a value, sorted by their UTF-8 bytes.
+
+        Args:
+            namespace: Namespace to list.
+            prefix: Only keys that begin with this.
+            start_after: Only keys after this one: the last of the page before.
+            limit: At most so many; None for all.
+            at: As of this time.
+
+        Raises:
+            ValidationError: For a bad name, limit or time.
+        """
+        control = {
+            "prefix": check_text("prefix", prefix),
+            "start_after": None if start_after is None else check_text("start_after", start_after),
+            "limit": check_limit(limit),
+        }
+        reply = await self._session.run(
+            op.LIST_KEYS, namespace, at=to_microseconds(at), control=control, long=limit is None
+        )
+        keys: list[str] = json.loads(reply.payload)
+        return keys
+
+    async def list_namespaces(self) -> list[str]:
+        """Namespaces in which a key has a value, sorted by their UTF-8 bytes."""
+        reply = await self._session.run(op.LIST_NAMESPACES)
+        names: list[str] = json.loads(reply.payload)
+        return names
+
+    def namespace(self, name: str) -> Namespace:
+        """The same operations bound to one namespace.
+
+        Example:
+            >>> users = db.namespace("users")
+            >>> await users.get("bob")
+            {'age': 40}
+        """
+        return Namespace(self, name)
+
+    def __getitem__(self, path: str) -> Pending:
+        """``await db["users/alice"]`` is ``await db.get("users", "alice")``.
+
+        The first slash parts namespace and key.
+        """
+        namespace, slash, key = path.partition("/") if isinstance(path, str) else ("", "", "")
+        if not slash:
+            raise ValidationError(
+                f"{path!r} is not of the form namespace/key",
+                suggestion='write db["users/alice"], or await db.get(namespace, key)',
+            )
+        return Pending(self, namespace, key)
+
+    # History.
+
+    async def history(self, namespace: str, key: str, *, limit: int | None = None) -> list[Version]:
+        """The versions of a key, oldest first, deletions included.
+
+        Args:
+            namespace: Namespace of the key.
+            key: The key; one that never was has no versions.
+            limit: Only the newest so many; None for all.
+
+        Raises:
+            ValidationError: For a bad name or limit.
+        """
+        control = {"limit": check_limit(limit)}
+        reply = await self._session.run(op.HISTORY, namespace, key, control=control)
+        return versions_from_payload(reply.payload)
+
+    async def version(self, version_id: VersionLike) -> Version:
+        """The version with an id.
+
+        Raises:
+            KeyNotFoundError: For an unknown version.
+            ValidationError: For something that is not an id.
+        """
+        payload = version_id_bytes(version_id)
+        reply = await self._session.run(op.VERSION, key=payload.decode(), payload=payload)
+        return version_from_record(reply.payload)
+
+    async def diff(
+        self,
+        namespace: str,
+        key: str,
+        v1: VersionLike | None = None,
+        v2: VersionLike | None = None,
+    ) -> list[dict[str, Any]]:
+        """What changed between two versions of a key, as a JSON Patch (RFC 6902).
+
+        Args:
+            namespace: Namespace of the key.
+            key: The key.
+            v1: Version to start from; None for the one before ``v2``.
+            v2: Version to arrive at; None for the latest.
+
+        Returns:
+            Operations that turn the value of ``v1`` into that of ``v2``. What was before the first
+            version, and a deletion, count as no document: the root is added or removed.
+
+        Raises:
+            KeyNotFoundError: For a key without versions, or an unknown version.
+            ValidationError: For a version of another key, or one that holds bytes.
+
+        Example:
+            >>> await db.diff("users", "alice")
+            [{'op': 'replace', 'path': '/age', 'value': 31}]
+        """
+        control = {
+            "from": None if v1 is None else version_id_bytes(v1).decode(),
+            "to": None if v2 is None else version_id_bytes(v2).decode(),
+        }
+        reply = await self._session.run(op.DIFF, namespace, key, control=control)
+        patch: list[dict[str, Any]] = _json.loads(reply.payload)
+        return patch
+
+    async def lineage(self, version_id: VersionLike, *, depth: int | None = None) -> list[Version]:
+        """The versions that led to one, along ``caused_by``, nearest first, each once.
+
+        Args:
+            version_id: A version or its id.
+            depth: At most so many steps; None for all.
+
+        Raises:
+            KeyNotFoundError: For an unknown version.
+            ValidationError: For something that is not an id, or a bad depth.
+        """
+        return await self._walk(op.LINEAGE, version_id, depth)
+
+    async def effects(self, version_id: VersionLike, *, depth: int | None = None) -> list[Version]:
+        """The versions that one led to, along ``caused_by``, nearest first, each once.
+
+        Args:
+            version_id: A version or its id.
+            depth: At most so many steps; None for all.
+
+        Raises:
+            KeyNotFoundError: For an unknown version.
+            ValidationError: For something that is not an id, or a bad depth.
+        """
+        return await self._walk(op.EFFECTS, version_id, depth)
+
+    async def _walk(self, opcode: int, start: VersionLike, depth: int | None) -> list[Version]:
+        payload = version_id_bytes(start)
+        control = {"limit": check_limit(depth, "depth")}
+        reply = await self._session.run(
+            opcode, key=payload.decode(), payload=payload, control=control
+        )
+        return versions_from_payload(reply.payload)
+
+    # Operating.
+
+    @property
+    def head(self) -> str:
+        """Hash of the latest commit: 64 hexadecimal digits.
+
+        The chain of commits shows damage. It shows tampering by someone who can write the file only
+        if this hash was noted elsewhere.
+        """
+        return self._session.head
+
+    async def stats(self) -> Stats:
+        """Sizes, counts and limits. Linear in the number of keys."""
+        session = self._session
+        reply = await session.run(op.STATS, long=True)
+        engine: Mapping[str, int] = json.loads(reply.payload)
+        storage = session.storage
+        return Stats(
+            keys=engine["keys"],
+            versions=engine["versions"],
+            namespaces=engine["namespaces"],
+            memory_bytes=session.memory_bytes,
+            memory_used_bytes=engine["memory_used"],
+            record_bytes=engine["record_bytes"],
+            disk_bytes=0 if storage is None else storage.size,
+            max_memory_bytes=self._config.max_memory_bytes,
+            max_disk_bytes=self._config.max_disk_bytes,
+            storage="memory" if storage is None else storage.kind,
+            path=None if storage is None else str(self._config.file_path),
+            recovered_bytes=session.recovered_bytes,
+        )
+
+    async def health(self) -> Health:
+        """Whether the database can do its work: cheap enough to ask often."""
+        session = self._session
+        await session.run(op.HEAD)
+        issues = session.issues
+        return Health(healthy=not issues, issues=issues)
+
+    async def verify(self) -> VerifyReport:
+        """Rehash every version in memory, and read the whole file again with every link checked.
+
+        Takes memory for a second copy of the data while it runs, and linear time.
+        """
+        session = self._session
+        memory = json.loads((await session.run(op.VERIFY, long=True)).payload)
+        problems: list[str] = memory["problems"]
+        file = await session.in_thread(session.verify_file)
+        if file.problem is not None:
+            problems.append(f"in the file: {file.problem}")
+        return VerifyReport(
+            ok=not problems,
+            versions=memory["versions"],
+            commits=max(memory["commits"], file.commits),
+            head=memory["head"],
+            problems=tuple(problems),
+        )
+
+
+class Pending:
+    """A value on its way: what ``db["namespace/key"]`` gives to await."""
+
+    def __init__(self, database: Database, namespace: str, key: str) -> None:
+        """Remember what to read."""
+        self._database = database
+        self.namespace = namespace
+        self.key = key
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Read it."""
+        return self._database.get(self.namespace, self.key).__await__()

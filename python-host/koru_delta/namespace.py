@@ -1,0 +1,107 @@
+"""A database's operations bound to one namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike
+
+if TYPE_CHECKING:
+    from koru_delta._times import Time
+    from koru_delta.database import Database
+    from koru_delta.results import Version
+
+__all__ = ["Namespace"]
+
+
+class Namespace:
+    """One namespace of a database; see :class:`Database` for what each method guarantees.
+
+    Example:
+        >>> users = db.namespace("users")
+        >>> version = await users.put("carol", {"age": 25})
+        >>> await users.get("carol")
+        {'age': 25}
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        """Bind ``name``; nothing is checked or read yet."""
+        self._database = database
+        self.name = name
+
+    def __repr__(self) -> str:
+        """The name and the database."""
+        return f"<Namespace {self.name!r} of {self._database!r}>"
+
+    async def put(
+        self,
+        key: str,
+        value: Any,
+        *,
+        caused_by: VersionLike | Iterable[VersionLike] = (),
+        expected_version: VersionLike | Missing | None = UNSET,
+    ) -> Version:
+        """Write a new version of a key."""
+        return await self._database.put(
+            self.name, key, value, caused_by=caused_by, expected_version=expected_version
+        )
+
+    async def put_batch(self, items: Iterable[tuple[str, Any]]) -> int:
+        """Write several pairs of key and value at one time, all or none."""
+        return await self._database.put_batch([(self.name, key, value) for key, value in items])
+
+    async def get(self, key: str, default: Any = MISSING, *, at: Time | None = None) -> Any:
+        """The value of a key, now or as of a time."""
+        return await self._database.get(self.name, key, default, at=at)
+
+    async def get_many(self, keys: Iterable[str], *, at: Time | None = None) -> dict[str, Any]:
+        """The values of several keys; those without one are left out."""
+        return await self._database.get_many(self.name, keys, at=at)
+
+    async def get_at(self, key: str, timestamp: Time) -> Any:
+        """The value of a key as of a time."""
+        return await self._database.get_at(self.name, key, timestamp)
+
+    async def all(self, *, at: Time | None = None) -> dict[str, Any]:
+        """Every key that has a value, with it, sorted by the keys' UTF-8 bytes."""
+        return await self._database._values(self.name, b"", at, long=True)
+
+    async def contains(self, key: str, *, at: Time | None = None) -> bool:
+        """Whether a key has a value, now or as of a time."""
+        return await self._database.contains(self.name, key, at=at)
+
+    async def list_keys(
+        self,
+        *,
+        prefix: str = "",
+        start_after: str | None = None,
+        limit: int | None = None,
+        at: Time | None = None,
+    ) -> list[str]:
+        """Keys that have a value, sorted by their UTF-8 bytes."""
+        return await self._database.list_keys(
+            self.name, prefix=prefix, start_after=start_after, limit=limit, at=at
+        )
+
+    async def history(self, key: str, *, limit: int | None = None) -> list[Version]:
+        """The versions of a key, oldest first, deletions included."""
+        return await self._database.history(self.name, key, limit=limit)
+
+    async def diff(
+        self, key: str, v1: VersionLike | None = None, v2: VersionLike | None = None
+    ) -> list[dict[str, Any]]:
+        """What changed between two versions of a key, as a JSON Patch."""
+        return await self._database.diff(self.name, key, v1, v2)
+
+    async def restore(self, key: str, version_id: VersionLike) -> Version:
+        """Write an old value of a key as a new version."""
+        return await self._database.restore(self.name, key, version_id)
+
+    async def delete(self, key: str) -> bool:
+        """Delete a key by writing a deleted version."""
+        return await self._database.delete(self.name, key)
+
+    async def erase(self, key: str) -> int:
+        """Remove every version of a key for good."""
+        return await self._database.erase(self.name, key)

@@ -1,0 +1,191 @@
+"""What the methods return: frozen, slotted dataclasses, read by attribute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from struct import Struct, unpack_from
+from typing import Any, Final
+
+from koru_delta import _json
+from koru_delta._times import to_datetime
+
+__all__ = ["Health", "Stats", "VerifyReport", "Version"]
+
+_RECORD: Final = Struct("<16sQ16sHHHHIIB7x")
+_NO_ID: Final = bytes(16)
+_BYTES: Final = 1
+_DELETED: Final = 2
+_set = object.__setattr__
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Version:
+    """One version of a key.
+
+    Attributes:
+        namespace: Namespace of the key.
+        key: The key.
+        value: The value; None for a deletion.
+        version_id: 32 hexadecimal digits, unique to this write: half of a BLAKE3 hash over
+            everything here.
+        timestamp: When it was written, UTC. One per commit and ever increasing.
+        timestamp_us: The same in whole microseconds since 1970.
+        previous: Id of the key's version before this one; None for the first.
+        caused_by: Ids of the versions it was derived from.
+        deleted: Whether this version is a deletion.
+        embedding: The vector as float32, or None.
+        model: Model that made the vector.
+    """
+
+    namespace: str
+    key: str
+    value: Any
+    version_id: str
+    timestamp: datetime
+    timestamp_us: int
+    previous: str | None
+    caused_by: tuple[str, ...]
+    deleted: bool
+    embedding: Any
+    model: str
+    _record: bytes = field(default=b"", repr=False, compare=False)
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for a slot that is not filled yet: versions come as records and are taken
+        # apart when somebody looks.
+        if name not in _LAZY:
+            raise AttributeError(name)
+        _fill(self)
+        return object.__getattribute__(self, name)
+
+    def __hash__(self) -> int:
+        """By id: a value may not be hashable."""
+        return hash(self.version_id)
+
+    def __repr__(self) -> str:
+        """Short: the names, the id and the time."""
+        what = "deleted" if self.deleted else f"value={self.value!r}"
+        return (
+            f"Version({self.namespace!r}, {self.key!r}, {what}, "
+            f"version_id={self.version_id!r}, timestamp={self.timestamp.isoformat()!r})"
+        )
+
+
+_LAZY: Final = frozenset(Version.__slots__) - {"_record", "__weakref__"}
+
+
+def version_from_record(record: bytes) -> Version:
+    """The version that a record holds. Constant time: it is taken apart when looked at."""
+    version = object.__new__(Version)
+    _set(version, "_record", record)
+    return version
+
+
+def versions_from_payload(payload: bytes) -> list[Version]:
+    """The versions of a reply: a count, that many lengths, the records."""
+    count = int.from_bytes(payload[:4], "little")
+    start = 4 + 4 * count
+    found: list[Version] = []
+    for length in unpack_from(f"<{count}I", payload, 4):
+        version = object.__new__(Version)
+        _set(version, "_record", payload[start : start + length])
+        found.append(version)
+        start += length
+    return found
+
+
+def record_pairs(payload: bytes) -> list[tuple[str, Any]]:
+    """Keys and values of a reply of versions."""
+    return [(version.key, version.value) for version in versions_from_payload(payload)]
+
+
+def _fill(version: Version) -> None:
+    record = version._record
+    (
+        version_id, timestamp_us, previous, namespace_len, key_len, model_len, cause_count,
+        value_len, _dimension, kind,
+    ) = _RECORD.unpack_from(record)  # fmt: skip
+    start = _RECORD.size
+    namespace = record[start : (start := start + namespace_len)].decode()
+    key = record[start : (start := start + key_len)].decode()
+    model = record[start : (start := start + model_len)].decode()
+    causes = record[start : (start := start + 16 * cause_count)]
+    value = record[start : (start := start + value_len)]
+    deleted = kind == _DELETED
+    _set(version, "namespace", namespace)
+    _set(version, "key", key)
+    _set(version, "value", None if deleted else _json.decode(value, kind == _BYTES))
+    _set(version, "version_id", version_id.hex())
+    _set(version, "timestamp", to_datetime(timestamp_us))
+    _set(version, "timestamp_us", timestamp_us)
+    _set(version, "previous", None if previous == _NO_ID else previous.hex())
+    _set(version, "caused_by", tuple(causes[i : i + 16].hex() for i in range(0, len(causes), 16)))
+    _set(version, "deleted", deleted)
+    _set(version, "embedding", None)
+    _set(version, "model", model)
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Sizes and counts of an open database.
+
+    Attributes:
+        keys: Keys that hold a value.
+        versions: Versions held, deletions included.
+        namespaces: Namespaces that hold a key with a value.
+        memory_bytes: Bytes of linear memory that the engine has taken.
+        memory_used_bytes: Bytes of it that are in use.
+        record_bytes: Bytes of the versions themselves.
+        disk_bytes: Bytes of log in the file; 0 in memory.
+        max_memory_bytes: Cap of linear memory.
+        max_disk_bytes: Cap of the file; None for none.
+        storage: Kind of storage: ``memory`` or ``file``.
+        path: The file; None in memory.
+        recovered_bytes: Bytes of a torn tail that were cut off when the database was opened.
+    """
+
+    keys: int
+    versions: int
+    namespaces: int
+    memory_bytes: int
+    memory_used_bytes: int
+    record_bytes: int
+    disk_bytes: int
+    max_memory_bytes: int
+    max_disk_bytes: int | None
+    storage: str
+    path: str | None
+    recovered_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether an open database can do its work.
+
+    Attributes:
+        healthy: True if there is no issue.
+        issues: What is wrong, in words.
+    """
+
+    healthy: bool
+    issues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a rehash of everything found.
+
+    Attributes:
+        ok: True if every checksum, id and link holds.
+        versions: Versions rehashed in memory.
+        commits: Commits whose place in the chain was recomputed, in memory or in the file.
+        head: Hash of the latest commit.
+        problems: What does not hold, in words.
+    """
+
+    ok: bool
+    versions: int
+    commits: int
+    head: str
+    problems: tuple[str, ...]

@@ -1,0 +1,150 @@
+"""The blocking database: the same methods, without ``await``."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from koru_delta.config import Config
+from koru_delta.database import Database
+from koru_delta.namespace import Namespace
+
+__all__ = ["SyncDatabase"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine of a database that may block: it never waits for anything."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: _T = stop.value
+        return result
+    coroutine.close()
+    raise AssertionError("a blocking database waited for the event loop")
+
+
+def _blocking(
+    method: Callable[Concatenate[Database, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[SyncDatabase, _P], _T]:
+    @functools.wraps(method)
+    def call(self: SyncDatabase, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return _run(method(self._database, *args, **kwargs))
+
+    return call
+
+
+def _blocking_namespace(
+    method: Callable[Concatenate[Namespace, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[SyncNamespace, _P], _T]:
+    @functools.wraps(method)
+    def call(self: SyncNamespace, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return _run(method(self._namespace, *args, **kwargs))
+
+    return call
+
+
+class SyncDatabase:
+    """A :class:`Database` whose methods block. Threads may share one.
+
+    It needs no event loop, and works where one is running.
+
+    Example:
+        >>> with SyncDatabase() as db:
+        ...     version = db.put("users", "alice", {"age": 30})
+        ...     db.get("users", "alice")
+        {'age': 30}
+    """
+
+    def __init__(self, config: Config | str | os.PathLike[str] | None = None) -> None:
+        """Prepare; nothing is opened until ``with`` or :meth:`create`."""
+        self._database = Database(config)
+        self._database._session.blocking = True
+
+    @classmethod
+    def create(cls, config: Config | str | os.PathLike[str] | None = None) -> Self:
+        """Open a database without ``with``; close it with :meth:`close`."""
+        database = cls(config)
+        _run(database._database._open())
+        return database
+
+    def __enter__(self) -> Self:
+        """Open."""
+        _run(self._database._open())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Where it is, and whether it is open."""
+        return repr(self._database).replace("<Database", f"<{type(self).__name__}", 1)
+
+    def __getitem__(self, path: str) -> Any:
+        """``db["users/alice"]`` is ``db.get("users", "alice")``."""
+        pending = self._database[path]
+        return self.get(pending.namespace, pending.key)
+
+    def namespace(self, name: str) -> SyncNamespace:
+        """The same operations bound to one namespace."""
+        return SyncNamespace(self._database.namespace(name))
+
+    @property
+    def head(self) -> str:
+        """Hash of the latest commit: 64 hexadecimal digits."""
+        return self._database.head
+
+    close = _blocking(Database.close)
+    put = _blocking(Database.put)
+    put_batch = _blocking(Database.put_batch)
+    delete = _blocking(Database.delete)
+    restore = _blocking(Database.restore)
+    erase = _blocking(Database.erase)
+    get = _blocking(Database.get)
+    get_at = _blocking(Database.get_at)
+    get_many = _blocking(Database.get_many)
+    contains = _blocking(Database.contains)
+    list_keys = _blocking(Database.list_keys)
+    list_namespaces = _blocking(Database.list_namespaces)
+    history = _blocking(Database.history)
+    version = _blocking(Database.version)
+    diff = _blocking(Database.diff)
+    lineage = _blocking(Database.lineage)
+    effects = _blocking(Database.effects)
+    stats = _blocking(Database.stats)
+    health = _blocking(Database.health)
+    verify = _blocking(Database.verify)
+
+
+class SyncNamespace:
+    """A :class:`Namespace` whose methods block."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        """Bind the namespace of a blocking database."""
+        self._namespace = namespace
+        self.name = namespace.name
+
+    put = _blocking_namespace(Namespace.put)
+    put_batch = _blocking_namespace(Namespace.put_batch)
+    get = _blocking_namespace(Namespace.get)
+    get_many = _blocking_namespace(Namespace.get_many)
+    get_at = _blocking_namespace(Namespace.get_at)
+    all = _blocking_namespace(Namespace.all)
+    contains = _blocking_namespace(Namespace.contains)
+    list_keys = _blocking_namespace(Namespace.list_keys)
+    history = _blocking_namespace(Namespace.history)
+    diff = _blocking_namespace(Namespace.diff)
+    restore = _blocking_namespace(Namespace.restore)
+    delete = _blocking_namespace(Namespace.delete)
+    erase = _blocking_namespace(Namespace.erase)

@@ -1,0 +1,33 @@
+"""Looking at files from the outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names of everything below a directory, in order."""
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def content_of(path: Path) -> bytes:
+    """All bytes of a file."""
+    return path.read_bytes()
+
+
+def size_of(path: Path) -> int:
+    """How many bytes a file has."""
+    return path.stat().st_size
+
+
+def inode_of(path: Path) -> int:
+    """Which file a path leads to."""
+    return path.stat().st_ino
+
+
+def mode_of(path: Path) -> int:
+    """The permission bits of a file."""
+    return path.stat().st_mode & 0o7777

@@ -1,0 +1,31 @@
+"""Importing the package costs little: what only some users need is loaded by those."""
+
+from __future__ import annotations
+
+import pytest
+from processes import run_python
+
+
+@pytest.mark.parametrize("module", ["numpy", "sqlite3", "multiprocessing"])
+def test_importing_the_package_does_not_import(module: str) -> None:
+    source = f"import sys, koru_delta; print({module!r} in sys.modules)"
+    assert run_python(source) == "False"
+
+
+def test_using_the_key_value_part_does_not_import_numpy() -> None:
+    printed = run_python(
+        """
+        import sys
+        from koru_delta import SyncDatabase
+        with SyncDatabase() as db:
+            db.put("a", "key", {"x": [1.5, None]})
+            db.put("a", "bytes", b"x")
+            assert db.get("a", "key") == {"x": [1.5, None]}
+        print("numpy" in sys.modules)
+        """
+    )
+    assert printed == "False"
+
+
+def test_importing_writes_nothing_and_prints_nothing() -> None:
+    assert run_python("import koru_delta") == ""

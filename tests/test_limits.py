@@ -1,0 +1,136 @@
+"""A full database is a clean error: nothing is lost, reading and deleting go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from files import content_of, size_of
+
+from koru_delta import Config, Database, KoruDeltaError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import FileOpener, Opener
+
+MIB = 1024 * 1024
+CAP_MB = 16
+CHUNK = 64 * 1024
+
+
+def content(i: int) -> bytes:
+    return i.to_bytes(8, "little") * (CHUNK // 8)
+
+
+async def fill(db: Database) -> int:
+    """Puts until the database is full; returns how many puts were acknowledged."""
+    for i in range(100_000):
+        try:
+            await db.put("filled", f"{i:06}", content(i))
+        except LimitExceededError:
+            return i
+    raise AssertionError("the cap never took effect")
+
+
+async def check_filled(db: Database, count: int, removed: int = 0) -> None:
+    assert await db.list_keys("filled") == [f"{i:06}" for i in range(removed, count)]
+    for i in range(removed, count):
+        assert await db.get("filled", f"{i:06}") == content(i)
+
+
+async def test_a_full_memory_is_a_clean_error(open_database: Opener) -> None:
+    db = await open_database(max_memory_mb=CAP_MB)
+    count = await fill(db)
+    assert 0.4 * CAP_MB * MIB < count * CHUNK < CAP_MB * MIB
+    await check_filled(db, count)
+    with pytest.raises(LimitExceededError, match="max_memory_mb"):
+        await db.put("filled", "one more", b"x" * CHUNK)
+    with pytest.raises(LimitExceededError):
+        await db.put_batch([("filled", f"batch-{i}", b"x" * CHUNK) for i in range(4)])
+    assert await db.delete("filled", "000000") is True
+    assert await db.erase("filled", "000001") == 1
+    await check_filled(db, count, removed=2)
+    assert (await db.verify()).ok
+    assert (await db.stats()).memory_bytes <= CAP_MB * MIB
+
+
+async def test_a_value_larger_than_the_memory_is_a_clean_error(open_database: Opener) -> None:
+    db = await open_database(max_memory_mb=CAP_MB)
+    await db.put("a", "kept", 1)
+    with pytest.raises(LimitExceededError):
+        await db.put_batch([("a", str(i), b"x" * 7 * MIB) for i in range(8)])
+    assert await db.get("a", "kept") == 1
+    assert await db.list_keys("a") == ["kept"]
+    await db.put("a", "small", 2)
+    assert await db.get("a", "small") == 2
+
+
+async def test_a_full_database_opens_again_under_the_same_cap(
+    open_file: FileOpener, reopen: Callable[..., Any]
+) -> None:
+    db = await open_file(max_memory_mb=CAP_MB)
+    count = await fill(db)
+    db = await reopen(db, max_memory_mb=CAP_MB)
+    await check_filled(db, count)
+    assert await db.delete("filled", "000000") is True
+    db = await reopen(db, max_memory_mb=CAP_MB)
+    await check_filled(db, count, removed=1)
+
+
+async def test_a_database_larger_than_the_cap_is_refused_at_open(
+    open_file: FileOpener, path: Path
+) -> None:
+    db = await open_file()
+    await db.put_batch([("a", str(i), content(i)) for i in range(400)])
+    await db.close()
+    before = content_of(path)
+    with pytest.raises(LimitExceededError, match="max_memory_mb"):
+        await open_file(max_memory_mb=CAP_MB)
+    assert content_of(path) == before
+    db = await open_file()
+    assert len(await db.list_keys("a")) == 400
+
+
+async def test_zero_means_no_limit_of_its_own(open_file: FileOpener) -> None:
+    db = await open_file(max_memory_mb=0, max_disk_mb=0)
+    await db.put_batch([("a", str(i), b"x" * MIB) for i in range(8)])
+    assert len(await db.list_keys("a")) == 8
+
+
+async def test_a_full_disk_quota_is_a_clean_error(
+    open_file: FileOpener, reopen: Callable[..., Any], path: Path
+) -> None:
+    db = await open_file(max_disk_mb=1)
+    count = await fill(db)
+    assert 0.5 * MIB < count * CHUNK < MIB
+    assert size_of(path) <= MIB
+    await check_filled(db, count)
+    with pytest.raises(LimitExceededError, match="max_disk_mb"):
+        await db.put("filled", "one more", b"x" * CHUNK)
+    await db.put("small", "key", 1)
+    assert await db.delete("filled", "000000") is True
+    db = await reopen(db, max_disk_mb=1)
+    await check_filled(db, count, removed=1)
+    assert await db.get("small", "key") == 1
+
+
+async def test_an_operation_that_takes_too_long_is_stopped_and_leaves_nothing(
+    open_database: Opener,
+) -> None:
+    db = await open_database(operation_timeout=0.001)
+    await db.put("a", "kept", 1)
+    items = [("a", f"{i:06}" * 20, [i] * 50) for i in range(100_000)]
+    with pytest.raises(KoruDeltaError, match="operation_timeout"):
+        await db.put_batch(items)
+    assert await db.get("a", "kept") == 1
+    assert await db.list_keys("a") == ["kept"]
+    await db.put("a", "after", 2)
+    assert await db.list_keys("a") == ["after", "kept"]
+
+
+async def test_the_default_cap_is_reported(open_database: Opener) -> None:
+    db = await open_database()
+    stats = await db.stats()
+    assert 0 < stats.memory_bytes < Config().max_memory_mb * MIB

@@ -1,0 +1,136 @@
+"""One path has one holder: in a process, among processes, and after a fork."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from files import inode_of, names_in
+from processes import another_process_holding, run_python
+
+from koru_delta import Database, DatabaseLockedError, SyncDatabase
+
+
+async def test_a_second_open_in_the_same_process_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "data.koru"
+    async with Database(path) as db:
+        await db.put("a", "key", 1)
+        for again in (path, tmp_path / "." / "data.koru", tmp_path / "x" / ".." / "data.koru"):
+            with pytest.raises(DatabaseLockedError, match=str(os.getpid())):
+                await Database.create(again)
+        with pytest.raises(DatabaseLockedError, match=str(os.getpid())):
+            SyncDatabase(path).__enter__()
+        assert await db.get("a", "key") == 1
+        await db.put("a", "key", 2)
+    async with Database(path) as db:
+        assert await db.get("a", "key") == 2
+
+
+async def test_an_open_through_a_symbolic_link_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "data.koru"
+    (tmp_path / "link.koru").symlink_to(path)
+    async with Database(path) as db:
+        await db.put("a", "key", 1)
+        with pytest.raises(DatabaseLockedError):
+            await Database.create(tmp_path / "link.koru")
+
+
+async def test_a_path_that_another_process_has_open_names_that_process(tmp_path: Path) -> None:
+    path = tmp_path / "data.koru"
+    with another_process_holding(path) as pid:
+        with pytest.raises(DatabaseLockedError, match=rf"\b{pid}\b"):
+            await Database.create(path)
+        with pytest.raises(DatabaseLockedError, match=rf"\b{pid}\b"):
+            SyncDatabase(path).__enter__()
+    async with Database(path) as db:
+        assert await db.get("held", "by") == pid
+
+
+async def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "data.koru"
+    run_python(
+        """
+        import os, sys
+        from koru_delta import SyncDatabase
+        db = SyncDatabase(sys.argv[1]).__enter__()
+        db.put("a", "key", "kept")
+        os._exit(0)
+        """,
+        path,
+    )
+    assert names_in(tmp_path) == ["data.koru", "data.koru.lock"]
+    async with Database(path) as db:
+        assert await db.get("a", "key") == "kept"
+
+
+async def test_the_lock_file_stays_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "data.koru"
+    lock = Path(f"{path}.lock")
+    async with Database(path):
+        inode = inode_of(lock)
+    assert inode_of(lock) == inode
+    async with Database(path):
+        assert inode_of(lock) == inode
+    assert names_in(tmp_path) == ["data.koru", "data.koru.lock"]
+
+
+async def test_a_lock_file_with_an_old_pid_locks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "data.koru"
+    (tmp_path / "data.koru.lock").write_bytes(b"1\n" + b"stale" * 100)
+    async with Database(path) as db:
+        await db.put("a", "key", 1)
+
+
+FORKED = """
+    import os, sys
+    from koru_delta import DatabaseLockedError, SyncDatabase
+
+    def in_child(db):
+        for call in (
+            lambda: db.get("a", "key"),
+            lambda: db.put("a", "key", "child"),
+            lambda: db.put_batch([("a", "key", "child")]),
+            lambda: db.delete("a", "key"),
+            lambda: db.list_keys("a"),
+        ):
+            try:
+                call()
+            except DatabaseLockedError as error:
+                assert str({parent}) in str(error) or "fork" in str(error), error
+            else:
+                return 1
+        db.close()
+        return 0
+
+    with SyncDatabase(sys.argv[1] or None) as db:
+        db.put("a", "key", "parent")
+        parent = os.getpid()
+        child = os.fork()
+        if child == 0:
+            os._exit(in_child(db))
+        assert os.waitpid(child, 0)[1] == 0
+        db.put("a", "after", "parent")
+        assert db.get("a", "key") == "parent"
+        if sys.argv[1]:
+            refused = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", '''
+import sys
+from koru_delta import DatabaseLockedError, SyncDatabase
+try:
+    SyncDatabase(sys.argv[1]).__enter__()
+except DatabaseLockedError:
+    sys.exit(7)
+''', sys.argv[1]])
+            assert refused == 7, "the child has not let go of the lock of its parent"
+    print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@pytest.mark.parametrize("storage", ["memory", "file"])
+def test_a_forked_child_is_refused_and_harms_nothing(tmp_path: Path, storage: str) -> None:
+    path = tmp_path / "data.koru" if storage == "file" else ""
+    assert run_python(FORKED.replace("{parent}", "os.getppid()"), path) == "done"
+    if path:
+        with SyncDatabase(path) as db:
+            assert db.namespace("a").all() == {"key": "parent", "after": "parent"}
