@@ -59,17 +59,14 @@ cargo build --locked --quiet --release --target "$target" --lib
 raw=$CARGO_TARGET_DIR/$target/release/koru_delta_core.wasm
 
 # Optimising takes seconds: skipped when it would repeat the last run.
-key="$(sha256 "$raw") $(sha256 exports.json) $("$wasm_opt" --version) ${wasm_opt_flags[*]}"
+key="$(sha256 "$raw") $("$wasm_opt" --version) ${wasm_opt_flags[*]}"
 key_file=$root/.build/module.key
 if [ -f "$module" ] && [ -f "$module.sha256" ] && [ "$(cat "$key_file" 2>/dev/null)" = "$key" ] &&
   [ "$(sha256 "$module")" = "$(cat "$module.sha256")" ]; then
   exit 0
 fi
 optimised=$root/.build/module.wasm
-# The linker always exports two globals of its own; a host needs the ABI's names and no others.
-"${wasm_opt%-opt}-metadce" "${wasm_opt_flags[@]:1}" "$raw" --graph-file "$root/core-wasm/exports.json" \
-  -o "$optimised" >/dev/null
-"$wasm_opt" "${wasm_opt_flags[@]}" "$optimised" -o "$optimised"
+"$wasm_opt" "${wasm_opt_flags[@]}" "$raw" -o "$optimised"
 digest=$(sha256 "$optimised")
 if [ ! -f "$module" ] || [ "$(sha256 "$module")" != "$digest" ]; then
   mv "$optimised" "$module"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # An acceptable argument for each required parameter; anything else gets a string.
 ARGUMENTS: dict[str, Any] = {
-    "items": [("namespace", "key", 1)],
+    "items": [],
     "keys": ["key"],
     "timestamp": "2024-01-01",
     "version_id": "0" * 32,

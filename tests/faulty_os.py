@@ -27,7 +27,7 @@ OTHERS = ("ftruncate", "truncate", "posix_fallocate", "rename", "replace")
 def _path_of(target: Any) -> str:
     if isinstance(target, int):
         return os.readlink(f"/proc/self/fd/{target}")
-    return os.path.abspath(os.fspath(target))
+    return os.path.abspath(str(target))
 
 
 @dataclass

@@ -18,6 +18,11 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def write_content(path: Path, content: bytes) -> None:
+    """Makes a file consist of these bytes."""
+    path.write_bytes(content)
+
+
 def size_of(path: Path) -> int:
     """How many bytes a file has."""
     return path.stat().st_size

@@ -10,6 +10,7 @@ from log_format import HEADER_BYTES
 from koru_delta import SyncDatabase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 State = dict[tuple[str, str], Any]
@@ -55,14 +56,15 @@ def build_small_log(path: Path) -> SmallLog:
         pass
     note()
     assert ends == [HEADER_BYTES]
-    for step in (
+    steps: list[Callable[[SyncDatabase], object]] = [
         lambda db: db.put("users", "alice", {"age": 1}),
         lambda db: db.put_batch([("users", "bob", [1, 2]), ("docs", "d", b"\x00\xff")]),
         lambda db: db.put("users", "alice", {"age": 2}),
         lambda db: db.delete("users", "bob"),
         lambda db: db.erase("docs", "d"),
         lambda db: db.put("users", "carol", None),
-    ):
+    ]
+    for step in steps:
         with SyncDatabase(path) as db:
             step(db)
         note()

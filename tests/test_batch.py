@@ -129,8 +129,19 @@ async def test_one_bad_item_at_the_end_writes_nothing_and_is_named(
 
 @pytest.mark.parametrize("items", [None, 5, object()], ids=["None", "int", "object"])
 async def test_what_is_no_list_of_items_is_refused(db: Database, items: Any) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises((ValidationError, TypeError)):
         await db.put_batch(items)
+    assert await db.list_namespaces() == []
+
+
+async def test_a_batch_of_a_namespace_names_its_bad_item_too(db: Database) -> None:
+    namespace = db.namespace("a")
+    assert await namespace.put_batch([("x", 1), ("y", 2)]) == 2
+    bad: list[Any] = [("z",), ("z", 1, 2), None, ("", 1), ("z", {1})]
+    for item in bad:
+        with pytest.raises(ValidationError, match=r"\b1\b"):
+            await namespace.put_batch([("z", 0), item])
+    assert await namespace.all() == {"x": 1, "y": 2}
 
 
 async def test_the_number_of_items_is_limited(db: Database) -> None:

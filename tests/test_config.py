@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from files import names_in
+from opening import open_and_close_async
 
-from koru_delta import Config, Database, StorageError, SyncDatabase, ValidationError
+from koru_delta import Config, Database, KoruDeltaError, StorageError, SyncDatabase, ValidationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ def test_configs_with_the_same_fields_are_equal() -> None:
 @pytest.mark.parametrize("argument", [5, 1.5, ["path"], object()], ids=repr)
 async def test_a_database_opens_on_a_path_or_a_config_only(argument: Any) -> None:
     with pytest.raises(ValidationError):
-        await Database.create(argument)
+        await open_and_close_async(argument)
 
 
 async def test_a_path_may_be_a_str_or_path_like(tmp_path: Path) -> None:
@@ -108,6 +109,11 @@ async def test_a_tilde_is_the_home_directory(
     assert (tmp_path / ".myapp" / "db").is_file()
     async with Database(Config(path="~/.myapp/db")) as db:
         assert await db.get("a", "key") == 1
+
+
+async def test_a_home_that_cannot_be_found_is_refused() -> None:
+    with pytest.raises(KoruDeltaError, match="no_such_user"):
+        await open_and_close_async("~no_such_user/data.koru")
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 1000])
@@ -175,7 +181,7 @@ async def test_read_only_needs_no_lock(tmp_path: Path) -> None:
 async def test_read_only_creates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "new" / "data.koru"
     with pytest.raises(StorageError, match=r"data\.koru"):
-        await Database.create(Config(path=path, read_only=True))
+        await open_and_close_async(Config(path=path, read_only=True))
     assert names_in(tmp_path) == []
 
 

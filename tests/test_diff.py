@@ -137,7 +137,7 @@ def test_the_oracle_refuses_a_wrong_patch(patch: list[dict[str, Any]]) -> None:
 
 def test_the_oracle_applies_the_examples_of_the_standard() -> None:
     document = {"foo": ["bar", "baz"], "a": {"b": 1}}
-    patch = [
+    patch: list[dict[str, Any]] = [
         {"op": "test", "path": "/foo/0", "value": "bar"},
         {"op": "add", "path": "/foo/1", "value": "qux"},
         {"op": "add", "path": "/foo/-", "value": ["end"]},

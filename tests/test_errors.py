@@ -8,6 +8,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opening import open_and_close_async
 
 import koru_delta
 from koru_delta import (
@@ -85,17 +86,17 @@ async def open_a_damaged_file(directory: Path) -> None:
     content = bytearray((directory / "db").read_bytes())
     content[HEADER_BYTES + 50] ^= 0xFF
     (directory / "db").write_bytes(content)
-    await Database.create(directory / "db")
+    await open_and_close_async(directory / "db")
 
 
 async def open_a_foreign_file(directory: Path) -> None:
     (directory / "db").write_bytes(b"SQLite format 3\x00" + bytes(4096))
-    await Database.create(directory / "db")
+    await open_and_close_async(directory / "db")
 
 
 async def open_below_a_file(directory: Path) -> None:
     (directory / "file").write_bytes(b"")
-    await Database.create(directory / "file" / "db")
+    await open_and_close_async(directory / "file" / "db")
 
 
 async def write_to_a_read_only_database(directory: Path) -> None:
@@ -103,6 +104,11 @@ async def write_to_a_read_only_database(directory: Path) -> None:
         pass
     async with Database(Config(path=directory / "db", read_only=True)) as db:
         await db.put("a", "key", 1)
+
+
+def name_of(argument: Any) -> str:
+    """A function's or a class's name, for the names of tests."""
+    return str(argument.__name__)
 
 
 # How to provoke each error.
@@ -123,9 +129,7 @@ PROVOCATIONS: list[tuple[Callable[[Path], Awaitable[None]], type[KoruDeltaError]
 ]
 
 
-@pytest.mark.parametrize(
-    ("provoke", "error"), PROVOCATIONS, ids=[provoke.__name__ for provoke, _ in PROVOCATIONS]
-)
+@pytest.mark.parametrize(("provoke", "error"), PROVOCATIONS, ids=name_of)
 async def test_an_error_says_what_happened_and_what_to_do_next(
     tmp_path: Path, provoke: Callable[[Path], Awaitable[None]], error: type[KoruDeltaError]
 ) -> None:
@@ -150,7 +154,7 @@ def test_every_error_has_a_provocation() -> None:
     assert leaves == {error for _, error in PROVOCATIONS}
 
 
-@pytest.mark.parametrize("error", sorted({e for _, e in PROVOCATIONS}, key=lambda e: e.__name__))
+@pytest.mark.parametrize("error", sorted({e for _, e in PROVOCATIONS}, key=name_of))
 def test_every_error_is_a_koru_delta_error_and_documented(error: type[KoruDeltaError]) -> None:
     assert issubclass(error, KoruDeltaError)
     assert issubclass(error, Exception)
@@ -213,16 +217,17 @@ async def test_keys_are_suggested_out_of_a_large_namespace(db: Database) -> None
     await db.put_batch([("users", f"user-{i:05}", 0) for i in range(20_000)])
     error = await catch_missing(db, "users", "user-0001o")
     assert 0 < len(error.suggestions) <= 10
-    assert all(await db.contains("users", key) for key in error.suggestions)
+    assert set(error.suggestions) <= set(await db.list_keys("users"))
 
 
 async def test_get_at_and_paths_name_the_missing_key_too(db: Database) -> None:
     version = await db.put("users", "alice", 0)
-    for call in (
+    calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: db.get_at("users", "alicee", version),
         lambda: db.get("users", "alicee", at=version),
         lambda: db.namespace("users").get("alicee"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(KeyNotFoundError) as caught:
             await call()
         assert (caught.value.namespace, caught.value.key) == ("users", "alicee")
@@ -245,4 +250,4 @@ async def test_an_error_can_be_pickled_and_copied(db: Database) -> None:
 async def test_a_locked_database_names_the_process_that_holds_it(tmp_path: Path) -> None:
     async with Database(tmp_path / "db"):
         with pytest.raises(DatabaseLockedError, match=rf"\b{os.getpid()}\b"):
-            await Database.create(tmp_path / "db")
+            await open_and_close_async(tmp_path / "db")

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clocks import stop_clock_at
 from files import content_of, mode_of, names_in, size_of
 from json_values import EDGE_CASES, same
 from log_format import HEADER_BYTES
+from opening import open_and_close_async
 from processes import run_python
 
 from koru_delta import Database, StorageError
@@ -113,8 +115,7 @@ async def test_time_goes_on_when_the_clock_went_back_before_reopening(
 ) -> None:
     db = await open_file()
     before = await db.put("a", "key", 1)
-    monkeypatch.setattr("time.time", lambda: 1.0)
-    monkeypatch.setattr("time.time_ns", lambda: 10**9)
+    stop_clock_at(monkeypatch, seconds=1)
     db = await reopen(db)
     after = await db.put("a", "key", 2)
     assert after.timestamp_us == before.timestamp_us + 1
@@ -206,7 +207,7 @@ async def test_an_unwritable_directory_is_a_storage_error(unwritable_directory: 
     async with Database() as memory:
         for path in (unwritable_directory / "data.koru", unwritable_directory / "new" / "db"):
             with pytest.raises(StorageError, match=unwritable_directory.name) as caught:
-                await Database.create(path)
+                await open_and_close_async(path)
             assert "ermission" in str(caught.value)
         await memory.put("a", "key", 1)
     assert names_in(unwritable_directory) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clocks import stop_clock_at
 from hypothesis import given
 from hypothesis import strategies as st
 from json_values import same, values
@@ -121,8 +122,7 @@ async def test_timestamps_increase_when_the_clock_goes_back(
 ) -> None:
     before = await db.put("users", "alice", 1)
     with monkeypatch.context() as patch:
-        patch.setattr("time.time", lambda: 1.0)
-        patch.setattr("time.time_ns", lambda: 10**9)
+        stop_clock_at(patch, seconds=1)
         during = await db.put("users", "alice", 2)
     after = await db.put("users", "alice", 3)
     assert before.timestamp_us < during.timestamp_us < after.timestamp_us

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from calls import call, call_async, operations
+from opening import open_and_close_async
 
 from koru_delta import Database, DatabaseClosedError, Namespace, SyncDatabase
 
@@ -225,7 +226,7 @@ async def test_a_failed_open_leaves_nothing_behind(tmp_path: Path) -> None:
     path.write_bytes(b"not a database" * 100)
     for _ in range(2):
         with pytest.raises(Exception, match=r"data\.koru"):
-            await Database.create(path)
+            await open_and_close_async(path)
     path.unlink()
     async with Database(path) as db:
         await db.put("a", "key", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 CAP_MB = 16
 CHUNK = 64 * 1024
+LONG_BATCH = [("a", f"{i:06}" * 20, [i] * 50) for i in range(40_000)]
 
 
 def content(i: int) -> bytes:
@@ -116,18 +119,42 @@ async def test_a_full_disk_quota_is_a_clean_error(
     assert await db.get("small", "key") == 1
 
 
-async def test_an_operation_that_takes_too_long_is_stopped_and_leaves_nothing(
-    open_database: Opener,
+async def test_the_disk_quota_holds_for_writes_that_run_together(
+    open_file: FileOpener, reopen: Callable[..., Any], path: Path
 ) -> None:
-    db = await open_database(operation_timeout=0.001)
+    db = await open_file(max_disk_mb=1)
+    results = await asyncio.gather(
+        *(db.put("filled", f"{i:06}", content(i)) for i in range(40)), return_exceptions=True
+    )
+    refused = [result for result in results if isinstance(result, BaseException)]
+    assert all(isinstance(error, LimitExceededError) for error in refused)
+    assert refused
+    assert size_of(path) <= MIB
+    db = await reopen(db, max_disk_mb=1)
+    assert len(await db.list_keys("filled")) == 40 - len(refused)
+
+
+async def test_an_operation_that_takes_too_long_is_stopped_and_leaves_nothing(
+    open_file: FileOpener,
+) -> None:
+    db = await open_file(operation_timeout=0.001)
     await db.put("a", "kept", 1)
-    items = [("a", f"{i:06}" * 20, [i] * 50) for i in range(100_000)]
-    with pytest.raises(KoruDeltaError, match="operation_timeout"):
-        await db.put_batch(items)
+    with pytest.raises(LimitExceededError, match="operation_timeout"):
+        await db.put_batch(LONG_BATCH)
     assert await db.get("a", "kept") == 1
     assert await db.list_keys("a") == ["kept"]
     await db.put("a", "after", 2)
     assert await db.list_keys("a") == ["after", "kept"]
+
+
+async def test_a_database_in_memory_that_was_stopped_says_so(open_database: Opener) -> None:
+    db = await open_database(operation_timeout=0.001)
+    await db.put("a", "kept", 1)
+    with pytest.raises(LimitExceededError, match="operation_timeout"):
+        await db.put_batch(LONG_BATCH)
+    with contextlib.suppress(KoruDeltaError):
+        assert await db.get("a", "kept") == 1
+        assert await db.list_keys("a") == ["kept"]
 
 
 async def test_the_default_cap_is_reported(open_database: Opener) -> None:

@@ -240,5 +240,5 @@ class FileMachine(Machine):
 
 TestMemory = MemoryMachine.TestCase
 TestFile = FileMachine.TestCase
-TestMemory.settings = settings(max_examples=30, stateful_step_count=40)
-TestFile.settings = settings(max_examples=30, stateful_step_count=40)
+TestMemory.settings = settings(max_examples=60, stateful_step_count=40)
+TestFile.settings = settings(max_examples=60, stateful_step_count=40)

@@ -52,7 +52,7 @@ VERSION_FIELDS = {
 
 # The parameters of each operation, in order; those after the star by keyword only.
 SIGNATURES = {
-    "put": "namespace key value * embedding model caused_by expected_version",
+    "put": "namespace key value * caused_by expected_version",
     "put_batch": "items",
     "get": "namespace key default * at",
     "get_many": "namespace keys * at",

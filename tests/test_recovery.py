@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from log_format import HEADER_BYTES, parse_log
+from opening import open_and_close
 from small_log import SmallLog, build_small_log, state_of
 
 from koru_delta import (
@@ -56,7 +57,7 @@ def test_a_file_cut_inside_its_header_is_refused(small_log: SmallLog, path: Path
     for size in range(HEADER_BYTES):
         path.write_bytes(small_log.content[:size])
         with pytest.raises((CorruptionError, UnsupportedFormatError)):
-            SyncDatabase(path).__enter__()
+            open_and_close(path)
         assert path.read_bytes() == small_log.content[:size], "nothing is repaired on its own"
 
 
@@ -93,7 +94,7 @@ def test_a_flipped_bit_in_the_header_is_refused(small_log: SmallLog, path: Path)
         flipped[bit // 8] ^= 1 << (bit % 8)
         path.write_bytes(flipped)
         with pytest.raises((CorruptionError, UnsupportedFormatError)):
-            SyncDatabase(path).__enter__()
+            open_and_close(path)
         assert path.read_bytes() == flipped
 
 
@@ -156,7 +157,7 @@ def test_a_damaged_file_is_refused_to_readers_as_well(small_log: SmallLog, path:
     flipped[small_log.ends[0] + 60] ^= 1
     path.write_bytes(flipped)
     with pytest.raises(CorruptionError):
-        SyncDatabase(Config(path=path, read_only=True)).__enter__()
+        open_and_close(Config(path=path, read_only=True))
 
 
 def test_a_missing_stretch_in_the_middle_is_corruption(small_log: SmallLog, path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_missing_stretch_in_the_middle_is_corruption(small_log: SmallLog, path
         ):
             path.write_bytes(damaged)
             with pytest.raises(CorruptionError) as caught:
-                SyncDatabase(path).__enter__()
+                open_and_close(path)
             assert offset_in(caught.value) == start
             assert path.read_bytes() == damaged
 
@@ -178,10 +179,10 @@ def test_swapped_commits_are_corruption(small_log: SmallLog, path: Path) -> None
     content = small_log.content
     path.write_bytes(content[:a] + content[b:c] + content[a:b] + content[c:])
     with pytest.raises(CorruptionError):
-        SyncDatabase(path).__enter__()
+        open_and_close(path)
 
 
 def test_the_error_names_the_file(small_log: SmallLog, path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(KoruDeltaError, match=r"data\.koru"):
-        SyncDatabase(path).__enter__()
+        open_and_close(path)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from faulty_os import OTHERS, SYNCS, WRITES, faulty_os
+from files import content_of, write_content
+from opening import open_and_close_async
 from processes import run_python
 
 from koru_delta import Config, Database, StorageError
@@ -93,6 +95,35 @@ async def test_a_fault_at_every_call_loses_nothing_acknowledged(
             raise AssertionError("the fault went on for ever")
 
 
+@pytest.mark.parametrize("names", [WRITES, SYNCS, OTHERS], ids=["write", "sync", "others"])
+async def test_a_fault_at_every_call_of_a_recovery_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    path = tmp_path / "data.koru"
+    async with Database(path) as db:
+        await db.put("a", "first", 1)
+    torn = content_of(path) + b"torn tail"
+    with faulty_os(monkeypatch, tmp_path) as faulty:
+        for index in range(50):
+            write_content(path, torn)
+            faulty.arm(index, names)
+            reported = await error_of(write_second(path))
+            faulty.disarm()
+            found = await stored(path)
+            assert found in ({"first": 1}, {"first": 1, "second": 2})
+            assert reported or found == {"first": 1, "second": 2}
+            if not faulty.fired:
+                assert index > 0
+                break
+        else:
+            raise AssertionError("the fault went on for ever")
+
+
+async def write_second(path: Path) -> None:
+    async with Database(path) as db:
+        await db.put("a", "second", 2)
+
+
 async def test_after_a_failed_sync_the_handle_refuses_every_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,8 +180,9 @@ async def test_when_the_disk_has_room_again_writing_goes_on(
             with pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
                 await db.put("a", "during", 2)
             faulty.disarm()
-            assert db.head == head
             assert await db.namespace("a").all() == {"before": 1}
+            assert (await db.stats()).versions == 1
+            assert db.head == head, "the head is that of the last acknowledged commit"
             await db.put("a", "after", 3)
             assert await db.namespace("a").all() == {"before": 1, "after": 3}
             assert (await db.verify()).ok
@@ -250,11 +282,11 @@ async def test_an_unreadable_file_is_a_storage_error(
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
         with pytest.raises(StorageError, match=r"data\.koru"):
-            await Database.create(path)
+            await open_and_close_async(path)
     assert await stored(path) == {"key": 1}
 
 
 async def test_a_path_below_a_file_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="file"):
-        await Database.create(tmp_path / "file" / "data.koru")
+        await open_and_close_async(tmp_path / "file" / "data.koru")

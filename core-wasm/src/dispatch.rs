@@ -75,7 +75,8 @@ impl Instance {
         let control: ReplayControl = request.control()?;
         if let Self::Closed = self {
             let options = control.open.options(memory_used)?;
-            *self = Self::Opening(Box::new(Replay::new(&options, control.writable, control.verify)));
+            *self =
+                Self::Opening(Box::new(Replay::new(&options, control.writable, control.verify)));
         }
         let Self::Opening(replay) = self else {
             return Err(Error::protocol("this instance has a database already"));

@@ -13,36 +13,37 @@ _MAX_VALUE_BYTES: Final = 4096
 
 
 class HotCache:
-    """At most ``size`` values; the one that was kept first makes room."""
+    """At most ``size`` values; when they are that many, it begins anew."""
 
     def __init__(self, size: int) -> None:
         """Begin empty."""
-        self._size = size
-        self._moment = -1
-        self._values: dict[tuple[str, str], bytes] = {}
+        self.moment = -1
+        """The moment that the kept values belong to."""
+        self._room = self._size = size
+        self._values: dict[str, dict[str, bytes]] = {}
 
-    def find(self, namespace: str, key: str, moment: int) -> bytes | None:
-        """The bytes that were kept of a key at this moment."""
-        if moment != self._moment:
-            return None
+    def find(self, namespace: str, key: str) -> bytes | None:
+        """The bytes that were kept of a key at :attr:`moment`."""
         try:
-            return self._values.get((namespace, key))
-        except TypeError:  # A name that is no name: the engine's answer says so.
+            return self._values[namespace].get(key)
+        except (KeyError, TypeError):  # A name that is no name: the engine's answer says so.
             return None
 
     def keep(self, namespace: str, key: str, moment: int, data: bytes) -> None:
         """Keep the bytes that were read of a key at a moment."""
-        if moment != self._moment:
-            if moment < self._moment:
-                return
-            self._values.clear()
-            self._moment = moment
-        if len(data) <= _MAX_VALUE_BYTES and self._size:
-            values = self._values
-            if len(values) >= self._size:
-                values.pop(next(iter(values), ("", "")), None)
-            values[namespace, key] = data
+        if len(data) > _MAX_VALUE_BYTES or moment < self.moment or not self._size:
+            return
+        if moment != self.moment or not self._room:
+            self.clear()
+            self.moment = moment
+        self._room -= 1
+        try:
+            self._values[namespace][key] = data
+        except KeyError:
+            self._values[namespace] = {key: data}
 
     def clear(self) -> None:
         """Forget everything."""
-        self._values.clear()
+        self.moment = -1
+        self._room = self._size
+        self._values = {}

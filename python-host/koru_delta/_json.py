@@ -2,7 +2,8 @@
 
 One rule does it: a value is stored only if decoding its bytes gives an equal value. An encoder
 that writes NaN as null, a tuple as an array or a date as a string is found out by that, at the
-speed of C, whichever encoder it is. Only then does :func:`explain` look for the place.
+speed of C, whichever encoder it is. Only then does :func:`plain` look for the place. (Looking at the
+type of every part first, to spare the decoding, was measured and took longer than the decoding.)
 
 orjson encodes and decodes where it is installed (everywhere but under Pyodide); the standard
 library's C encoder does elsewhere.

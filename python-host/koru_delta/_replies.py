@@ -18,21 +18,17 @@ from koru_delta.errors import (
 )
 
 
-def raise_for_status(reply: Reply, namespace: str = "", key: str = "") -> None:
-    """Raise the error that a reply reports, if it does."""
-    if reply.status:
-        _raise(reply, namespace, key)
-
-
-def _raise(reply: Reply, namespace: str, key: str) -> NoReturn:
+def raise_error(reply: Reply, namespace: str = "", key: str = "") -> NoReturn:
+    """Raise the error that a reply of a status other than 0 reports."""
+    status = reply[0]
     try:
-        details = json.loads(reply.payload)
+        details = json.loads(reply[2])
         message, suggestion = details["message"], details["suggestion"]
     except (ValueError, KeyError, TypeError):
-        raise KoruDeltaError(f"the engine's error {reply.status} cannot be read") from None
+        raise KoruDeltaError(f"the engine's error {status} cannot be read") from None
     if "index" in details:
         message = f"item {details['index']}: {message}"
-    match reply.status:
+    match status:
         case Status.INVALID:
             raise ValidationError(message, suggestion=suggestion)
         case Status.SERIALIZATION:

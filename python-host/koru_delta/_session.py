@@ -1,7 +1,7 @@
 """An open database: one instance of the engine, one lock, one log.
 
-Every operation is one request of :mod:`koru_delta._protocol`, carried out by :meth:`Session.run`:
-on the calling thread if it is short and nobody else holds the instance, else on a worker thread,
+Every operation is one request of :mod:`koru_delta._protocol`, carried out by :meth:`Session.read`
+or :meth:`Session.write`: on the calling thread if it is short and nobody else holds the instance, else on a worker thread,
 so that the event loop never waits. A write's frames enter the log in the engine's order, under the
 lock of the instance, and the write is acknowledged when its group has settled.
 """
@@ -13,19 +13,19 @@ import functools
 import json
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import time_ns
 from typing import Any, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import Host
 from koru_delta._hosts.wasmtime_host import InstanceLostError, WasmtimeHost
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply
-from koru_delta._replies import raise_for_status
+from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
-from koru_delta._storage.commit_log import CommitLog, Group
+from koru_delta._storage.commit_log import CommitLog, Group, NoLog
 from koru_delta._storage.file import FileStorage
 from koru_delta.config import Config
 from koru_delta.errors import (
@@ -42,6 +42,7 @@ _READ_BYTES: Final = 4 * 1024 * 1024
 _FRAME_OVERHEAD_BYTES: Final = 256
 P = ParamSpec("P")
 T = TypeVar("T")
+_pack = REQUEST_HEADER.pack
 _SHRINKING: Final = frozenset({op.DELETE, op.ERASE})
 
 
@@ -102,10 +103,10 @@ class Session:
         self.storage: Storage | None = None
         self.recovered_bytes = 0
         self._host: Host = _closed("not open yet")
-        self._log: CommitLog | None = None
+        self.log: CommitLog | NoLog = NoLog()
         self._lock = threading.Lock()
         self._stale = False
-        self._sequence = 0
+        self._guarded = config.path is not None
 
     # Opening and closing.
 
@@ -128,14 +129,14 @@ class Session:
                 self.storage.close()
             raise
         if self.storage is not None and not config.read_only:
-            self._log = CommitLog(
+            self.log = CommitLog(
                 self.storage,
                 sequence,
                 sync=config.enable_wal and config.sync_on_write,
                 wait=config.enable_wal,
                 executor=worker_threads(),
             )
-            self._log.sync()  # What recovery kept is durable before anything is served.
+            self.log.sync()  # What recovery kept is durable before anything is served.
         _open_sessions.add(self)
 
     def _load(self) -> tuple[Host, int]:
@@ -151,9 +152,9 @@ class Session:
             else:
                 control = json.dumps(self._open_control()).encode()
                 reply = self._checked(host, op.OPEN, pack(control=control))
-                sequence = reply.sequence
+                sequence = reply[4]
                 if self.storage is not None:
-                    self.storage.create(reply.journal)
+                    self.storage.create(reply[3])
         except BaseException:
             host.close()
             raise
@@ -190,15 +191,16 @@ class Session:
                 flags=op.FLAG_END if end else 0,
             )
             reply = self._checked(host, op.REPLAY, request)
-            progress = json.loads(reply.payload)
+            progress = json.loads(reply[2])
             if "valid_bytes" in progress:
-                return reply.sequence, progress["valid_bytes"], progress["dropped_bytes"]
+                return reply[4], progress["valid_bytes"], progress["dropped_bytes"]
             offset, want = progress["offset"], progress["want"]
 
     @staticmethod
     def _checked(host: Host, opcode: int, request: bytes) -> Reply:
         reply = host.call(opcode, request)
-        raise_for_status(reply)
+        if reply[0]:
+            raise_error(reply)
         return reply
 
     def close(self) -> None:
@@ -210,15 +212,36 @@ class Session:
             host.close()
             _open_sessions.discard(self)
         try:
-            if self._log is not None:
-                self._log.close()
+            self.log.close()
         finally:
             if self.storage is not None:
                 self.storage.close()
 
     # Calling.
 
-    async def run(
+    def request(
+        self,
+        namespace: str,
+        key: str,
+        at: int,
+        control: bytes,
+        payload: bytes,
+        flags: int,
+        now: int = 0,
+    ) -> bytes:
+        """The bytes of a request, as :mod:`koru_delta._protocol` lays them out."""
+        log = self.log
+        try:
+            space = namespace.encode()
+            name = key.encode()
+        except (UnicodeEncodeError, AttributeError):
+            refuse_names(namespace, key)
+        return _pack(
+            now, log.acknowledged, at, len(space), len(name), len(control), len(payload), flags,
+            0, log.synced,
+        ) + space + name + control + payload  # fmt: skip
+
+    async def read(
         self,
         opcode: int,
         namespace: str = "",
@@ -228,56 +251,123 @@ class Session:
         control: dict[str, Any] | None = None,
         payload: bytes = b"",
         flags: int = 0,
-        write: bool = False,
         long: bool = False,
     ) -> Reply:
-        """Carry out one operation and wait until it may be acknowledged.
+        """Carry out an operation that changes nothing.
 
         Args:
             opcode: Which operation.
             namespace: Namespace, or nothing.
             key: Key, or nothing.
-            at: As-of time of a read, in microseconds.
+            at: As-of time in microseconds.
             control: Options, as the opcode takes them.
-            payload: Value, items, id or bytes, as the opcode takes them.
+            payload: Keys, id or bytes, as the opcode takes them.
             flags: Flags, as the opcode takes them.
-            write: Whether the operation may change something.
             long: Whether it may take longer than the event loop should stand still.
 
         Raises:
             KoruDeltaError: Whatever the operation came to.
         """
-        log = self._log
-        now = 0
-        if write:
-            now = time.time_ns() // 1000
-            if log is not None or self.config.read_only:
-                self._check_writable(opcode, len(payload))
-        try:
-            space = namespace.encode()
-            name = key.encode()
-        except (UnicodeEncodeError, AttributeError):
-            refuse_names(namespace, key)
         options = b"" if control is None else json.dumps(control).encode()
-        acknowledged, synced = (0, 0) if log is None else (log.acknowledged, log.synced)
-        request = REQUEST_HEADER.pack(
-            now, acknowledged, at, len(space), len(name), len(options), len(payload), flags, 0, synced
-        ) + space + name + options + payload  # fmt: skip
-        if long or self._stale or not self._lock.acquire(blocking=False):
-            reply, group = await self.in_thread(self._exchange_when_free, opcode, request)
-        else:
-            try:
-                reply, group = self._exchange(opcode, request)
-            finally:
-                self._lock.release()
-        if reply.status:
-            raise_for_status(reply, namespace, key)
-        if group is not None and log is not None:
-            if self.blocking:
-                log.settle_blocking(group)
-            else:
-                await log.settle(group)
+        request = self.request(namespace, key, at, options, payload, flags)
+        reply = None if long else self.try_call(opcode, request)
+        if reply is None:
+            reply = await self.in_thread(self.call, opcode, request)
+        if reply[0]:
+            raise_error(reply, namespace, key)
         return reply
+
+    async def write(
+        self,
+        opcode: int,
+        namespace: str = "",
+        key: str = "",
+        *,
+        control: dict[str, Any] | None = None,
+        payload: bytes = b"",
+        flags: int = 0,
+        long: bool = False,
+    ) -> Reply:
+        """Carry out an operation that may change something, and wait until it is acknowledged.
+
+        Args:
+            opcode: Which operation.
+            namespace: Namespace, or nothing.
+            key: Key, or nothing.
+            control: Options, as the opcode takes them.
+            payload: Value, items or id, as the opcode takes them.
+            flags: Flags, as the opcode takes them.
+            long: Whether it may take longer than the event loop should stand still.
+
+        Raises:
+            KoruDeltaError: Whatever the operation came to.
+        """
+        options = b"" if control is None else json.dumps(control).encode()
+        request = self.request(namespace, key, NOW, options, payload, flags, time_ns() // 1000)
+        done = None if long else self.try_append(opcode, request)
+        if done is None:
+            done = await self.in_thread(self.append, opcode, request)
+        reply, group = done
+        if reply[0]:
+            raise_error(reply, namespace, key)
+        if group is not None:
+            await self.settle(group)
+        return reply
+
+    async def settle(self, group: Group) -> None:
+        """Return when a write's group may be acknowledged."""
+        if self.blocking:
+            self.log.settle_blocking(group)
+        else:
+            await self.log.settle(group)
+
+    def try_call(self, opcode: int, request: bytes) -> Reply | None:
+        """Call the instance now; None if that would mean to wait."""
+        if self._stale or not self._lock.acquire(False):
+            return None
+        try:
+            return self._host.call(opcode, request)
+        except InstanceLostError as error:
+            raise self._lose(error) from error
+        finally:
+            self._lock.release()
+
+    def call(self, opcode: int, request: bytes) -> Reply:
+        """Call the instance, however long that takes."""
+        with self._lock:
+            if self._stale:
+                self._rebuild()
+            try:
+                return self._host.call(opcode, request)
+            except InstanceLostError as error:
+                raise self._lose(error) from error
+
+    def try_append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None] | None:
+        """Carry out a write now; None if that would mean to wait."""
+        if self._guarded:
+            self._check_writable(opcode, len(request))
+        if self._stale or not self._lock.acquire(False):
+            return None
+        try:
+            return self._append(opcode, request)
+        finally:
+            self._lock.release()
+
+    def append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
+        """Carry out a write, however long that takes."""
+        self._check_writable(opcode, len(request))
+        with self._lock:
+            if self._stale:
+                self._rebuild()
+            return self._append(opcode, request)
+
+    def _append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
+        """Call the instance, and put a write's frames into the log in the engine's order."""
+        try:
+            reply = self._host.call(opcode, request)
+        except InstanceLostError as error:
+            raise self._lose(error) from error
+        return reply, self.log.append(reply[3], reply[4])
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that may take long, on a worker thread unless this may block."""
@@ -287,31 +377,16 @@ class Session:
         call = functools.partial(function, *args, **kwargs)
         return await loop.run_in_executor(worker_threads(), call)
 
-    def _exchange_when_free(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
-        with self._lock:
-            if self._stale:
-                self._rebuild()
-            return self._exchange(opcode, request)
-
-    def _exchange(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
-        """Call the instance, and put a write's frames into the log in the engine's order."""
-        try:
-            reply = self._host.call(opcode, request)
-        except InstanceLostError as error:
-            raise self._lose(error) from error
-        self._sequence = reply.sequence
-        if reply.journal and self._log is not None:
-            return reply, self._log.append(reply.journal, reply.sequence)
-        return reply, None
-
     def _check_writable(self, opcode: int, size: int) -> None:
-        if self.config.read_only and self.is_open:
+        if not self.is_open:
+            return  # The call itself says so.
+        if self.config.read_only:
             raise StorageError(
                 f"{self.config.file_path} is open read-only",
                 suggestion="open it without read_only to write",
             )
-        log = self._log
-        if log is None:
+        log = self.log
+        if not isinstance(log, CommitLog):
             return
         if log.poisoned and log.failure is not None:
             raise StorageError(
@@ -347,26 +422,19 @@ class Session:
 
     def _rebuild(self) -> None:
         """Replace the instance by one with what the file holds."""
-        if self._log is not None:
-            self._log.flush()  # What the lost instance handed over is written first.
+        if isinstance(self.log, CommitLog):
+            self.log.flush()  # What the lost instance handed over is written first.
         self._host.close()
         self._host, sequence = self._load()
-        if self._log is not None:
-            self._log.restart(sequence)
+        if isinstance(self.log, CommitLog):
+            self.log.restart(sequence)
         self._stale = False
-
-    @property
-    def visible_sequence(self) -> int:
-        """Sequence of the last commit that reads see; -1 while nothing is open."""
-        if not self.is_open:
-            return -1
-        return self._sequence if self._log is None else self._log.acknowledged
 
     @property
     def head(self) -> str:
         """Hash of the latest commit."""
         with self._lock:
-            return self._checked(self._host, op.HEAD, pack()).payload.decode()
+            return self._checked(self._host, op.HEAD, pack())[2].decode()
 
     @property
     def memory_bytes(self) -> int:
@@ -377,8 +445,8 @@ class Session:
     @property
     def issues(self) -> tuple[str, ...]:
         """What keeps the database from doing its work, in words."""
-        log = self._log
-        if log is not None and log.failure is not None:
+        log = self.log
+        if isinstance(log, CommitLog) and log.failure is not None:
             return (f"writing failed: {log.failure.message}",)
         return ()
 
@@ -387,12 +455,12 @@ class Session:
         if self.storage is None:
             return FileCheck(commits=0, problem=None)
         with self._lock:
-            if self._log is not None:
-                self._log.flush()
+            if isinstance(self.log, CommitLog):
+                self.log.flush()
             host = self._new_host()
             try:
                 self._replay(host, verify=True)
-                commits = json.loads(self._checked(host, op.STATS, pack()).payload)["commits"]
+                commits = json.loads(self._checked(host, op.STATS, pack())[2])["commits"]
                 return FileCheck(commits=commits, problem=None)
             except CorruptionError as error:
                 return FileCheck(commits=0, problem=error.message)
@@ -406,7 +474,7 @@ class Session:
             suggestion="open it in the process that uses it, after the fork",
         )
         self._lock = threading.Lock()
-        self._log = None
+        self.log = NoLog()
         self._host = Refusal(error)
         if self.storage is not None:
             self.storage.abandon()

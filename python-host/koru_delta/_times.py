@@ -46,10 +46,14 @@ def to_microseconds(time: Time | None) -> int:
     if isinstance(time, datetime):
         aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
         return max(0, (aware - _EPOCH) // _MICROSECOND)
-    if isinstance(time, bool) or not isinstance(time, int | float) or not isfinite(time):
+    if isinstance(time, bool) or not isinstance(time, int | float):
+        raise _refuse(repr(time))
+    if isinstance(time, float) and not isfinite(time):
         raise _refuse(repr(time))
     microseconds = time * 1_000_000 if isinstance(time, int) else round(time * 1e6)
     if microseconds > _MAX_US:
+        if microseconds.bit_length() > 128:
+            raise _refuse("an integer of that size")
         raise _refuse(f"{time!r} seconds since 1970, which is past the year 9999,")
     return max(0, microseconds)
 

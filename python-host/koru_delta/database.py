@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Generator, Iterable, Mapping
+from time import time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -26,6 +27,7 @@ from koru_delta._arguments import (
 )
 from koru_delta._hot_cache import HotCache
 from koru_delta._protocol import FLAG_QUIET, NOW, REPLY_BYTES, REPLY_TRUE
+from koru_delta._replies import raise_error
 from koru_delta._session import Session
 from koru_delta._times import to_microseconds
 from koru_delta.config import Config
@@ -169,14 +171,21 @@ class Database:
             True
         """
         flags, data = _json.encode(value)
-        control = None
-        if caused_by != () or expected_version is not UNSET:
-            control = put_control(caused_by, expected_version)
-        reply = await self._session.run(
-            op.PUT, namespace, key, control=control, payload=data, flags=flags, write=True,
-            long=len(data) > _LONG_BYTES,
-        )  # fmt: skip
-        return version_from_record(reply.payload)
+        control = b""
+        if expected_version is not UNSET or caused_by != ():
+            control = json.dumps(put_control(caused_by, expected_version)).encode()
+        # The shortest way in: what Session.write does, without what a put does not need.
+        session = self._session
+        request = session.request(namespace, key, NOW, control, data, flags, time_ns() // 1000)
+        done = session.try_append(op.PUT, request) if len(data) <= _LONG_BYTES else None
+        if done is None:
+            done = await session.in_thread(session.append, op.PUT, request)
+        reply, group = done
+        if reply[0]:
+            raise_error(reply, namespace, key)
+        if group is not None:
+            await session.settle(group)
+        return version_from_record(reply[2])
 
     async def put_batch(self, items: Iterable[Item]) -> int:
         """Write several versions at one time, all or none.
@@ -203,7 +212,7 @@ class Database:
         session = self._session
         long = len(batch) > _LONG_ITEMS
         payload = await session.in_thread(encode_batch, batch) if long else encode_batch(batch)
-        await session.run(op.PUT_BATCH, payload=payload, write=True, long=long)
+        await session.write(op.PUT_BATCH, payload=payload, long=long)
         return len(batch)
 
     async def delete(self, namespace: str, key: str) -> bool:
@@ -216,8 +225,8 @@ class Database:
             ValidationError: For a bad name.
             StorageError: If the log could not be written.
         """
-        reply = await self._session.run(op.DELETE, namespace, key, write=True)
-        return bool(reply.flags & REPLY_TRUE)
+        reply = await self._session.write(op.DELETE, namespace, key)
+        return bool(reply[1] & REPLY_TRUE)
 
     async def restore(self, namespace: str, key: str, version_id: VersionLike) -> Version:
         """Write an old value of a key, and its vector, as a new version caused by the old one.
@@ -231,8 +240,8 @@ class Database:
             StorageError: If the log could not be written.
         """
         payload = version_id_bytes(version_id)
-        reply = await self._session.run(op.RESTORE, namespace, key, payload=payload, write=True)
-        return version_from_record(reply.payload)
+        reply = await self._session.write(op.RESTORE, namespace, key, payload=payload)
+        return version_from_record(reply[2])
 
     async def erase(self, namespace: str, key: str) -> int:
         """Remove every version of a key for good. They cannot be read again from now on.
@@ -244,8 +253,8 @@ class Database:
             ValidationError: For a bad name.
             StorageError: If the log could not be written.
         """
-        reply = await self._session.run(op.ERASE, namespace, key, write=True)
-        count: int = json.loads(reply.payload)
+        reply = await self._session.write(op.ERASE, namespace, key)
+        count: int = json.loads(reply[2])
         return count
 
     # Reading.
@@ -270,20 +279,30 @@ class Database:
             >>> await db.get("users", "zoe", default=None) is None
             True
         """
+        # The shortest way in: what Session.read does, without what a get does not need.
         session = self._session
-        moment = session.visible_sequence
-        if at is None and (hot := self._hot.find(namespace, key, moment)) is not None:
-            return _json.loads(hot)
-        quiet = 0 if default is MISSING else FLAG_QUIET
+        moment = session.log.acknowledged
+        hot = self._hot
+        if at is None and hot.moment == moment:
+            data = hot.find(namespace, key)
+            if data is not None:
+                return _json.loads(data)
         time = NOW if at is None else to_microseconds(at)
-        reply = await session.run(op.GET, namespace, key, at=time, flags=quiet)
-        if not reply.flags & REPLY_TRUE:
+        flags = 0 if default is MISSING else FLAG_QUIET
+        request = session.request(namespace, key, time, b"", b"", flags)
+        reply = session.try_call(op.GET, request)
+        if reply is None:
+            reply = await session.in_thread(session.call, op.GET, request)
+        status, found, data, _, _ = reply
+        if status:
+            raise_error(reply, namespace, key)
+        if not found & REPLY_TRUE:
             return default
-        if reply.flags & REPLY_BYTES:
-            return reply.payload
+        if found & REPLY_BYTES:
+            return data
         if at is None:
-            self._hot.keep(namespace, key, moment, reply.payload)
-        return _json.loads(reply.payload)
+            hot.keep(namespace, key, moment, data)
+        return _json.loads(data)
 
     async def get_at(self, namespace: str, key: str, timestamp: Time) -> Any:
         """The value of a key as of a time: ``get(namespace, key, at=timestamp)``."""
@@ -306,10 +325,10 @@ class Database:
     async def _values(
         self, namespace: str, payload: bytes, at: Time | None, *, long: bool
     ) -> dict[str, Any]:
-        reply = await self._session.run(
+        reply = await self._session.read(
             op.GET_MANY, namespace, at=to_microseconds(at), payload=payload, long=long
         )
-        return dict(record_pairs(reply.payload))
+        return dict(record_pairs(reply[2]))
 
     async def contains(self, namespace: str, key: str, *, at: Time | None = None) -> bool:
         """Whether a key has a value, now or as of a time.
@@ -317,8 +336,8 @@ class Database:
         Raises:
             ValidationError: For a bad name or time.
         """
-        reply = await self._session.run(op.CONTAINS, namespace, key, at=to_microseconds(at))
-        return bool(reply.flags & REPLY_TRUE)
+        reply = await self._session.read(op.CONTAINS, namespace, key, at=to_microseconds(at))
+        return bool(reply[1] & REPLY_TRUE)
 
     async def list_keys(
         self,
@@ -346,16 +365,16 @@ class Database:
             "start_after": None if start_after is None else check_text("start_after", start_after),
             "limit": check_limit(limit),
         }
-        reply = await self._session.run(
+        reply = await self._session.read(
             op.LIST_KEYS, namespace, at=to_microseconds(at), control=control, long=limit is None
         )
-        keys: list[str] = json.loads(reply.payload)
+        keys: list[str] = json.loads(reply[2])
         return keys
 
     async def list_namespaces(self) -> list[str]:
         """Namespaces in which a key has a value, sorted by their UTF-8 bytes."""
-        reply = await self._session.run(op.LIST_NAMESPACES)
-        names: list[str] = json.loads(reply.payload)
+        reply = await self._session.read(op.LIST_NAMESPACES)
+        names: list[str] = json.loads(reply[2])
         return names
 
     def namespace(self, name: str) -> Namespace:
@@ -395,8 +414,8 @@ class Database:
             ValidationError: For a bad name or limit.
         """
         control = {"limit": check_limit(limit)}
-        reply = await self._session.run(op.HISTORY, namespace, key, control=control)
-        return versions_from_payload(reply.payload)
+        reply = await self._session.read(op.HISTORY, namespace, key, control=control)
+        return versions_from_payload(reply[2])
 
     async def version(self, version_id: VersionLike) -> Version:
         """The version with an id.
@@ -406,8 +425,8 @@ class Database:
             ValidationError: For something that is not an id.
         """
         payload = version_id_bytes(version_id)
-        reply = await self._session.run(op.VERSION, key=payload.decode(), payload=payload)
-        return version_from_record(reply.payload)
+        reply = await self._session.read(op.VERSION, key=payload.decode(), payload=payload)
+        return version_from_record(reply[2])
 
     async def diff(
         self,
@@ -440,8 +459,8 @@ class Database:
             "from": None if v1 is None else version_id_bytes(v1).decode(),
             "to": None if v2 is None else version_id_bytes(v2).decode(),
         }
-        reply = await self._session.run(op.DIFF, namespace, key, control=control)
-        patch: list[dict[str, Any]] = _json.loads(reply.payload)
+        reply = await self._session.read(op.DIFF, namespace, key, control=control)
+        patch: list[dict[str, Any]] = _json.loads(reply[2])
         return patch
 
     async def lineage(self, version_id: VersionLike, *, depth: int | None = None) -> list[Version]:
@@ -473,10 +492,10 @@ class Database:
     async def _walk(self, opcode: int, start: VersionLike, depth: int | None) -> list[Version]:
         payload = version_id_bytes(start)
         control = {"limit": check_limit(depth, "depth")}
-        reply = await self._session.run(
+        reply = await self._session.read(
             opcode, key=payload.decode(), payload=payload, control=control
         )
-        return versions_from_payload(reply.payload)
+        return versions_from_payload(reply[2])
 
     # Operating.
 
@@ -492,8 +511,8 @@ class Database:
     async def stats(self) -> Stats:
         """Sizes, counts and limits. Linear in the number of keys."""
         session = self._session
-        reply = await session.run(op.STATS, long=True)
-        engine: Mapping[str, int] = json.loads(reply.payload)
+        reply = await session.read(op.STATS, long=True)
+        engine: Mapping[str, int] = json.loads(reply[2])
         storage = session.storage
         return Stats(
             keys=engine["keys"],
@@ -513,7 +532,7 @@ class Database:
     async def health(self) -> Health:
         """Whether the database can do its work: cheap enough to ask often."""
         session = self._session
-        await session.run(op.HEAD)
+        await session.read(op.HEAD)
         issues = session.issues
         return Health(healthy=not issues, issues=issues)
 
@@ -523,7 +542,7 @@ class Database:
         Takes memory for a second copy of the data while it runs, and linear time.
         """
         session = self._session
-        memory = json.loads((await session.run(op.VERIFY, long=True)).payload)
+        memory = json.loads((await session.read(op.VERIFY, long=True))[2])
         problems: list[str] = memory["problems"]
         file = await session.in_thread(session.verify_file)
         if file.problem is not None:

@@ -13,6 +13,7 @@ from koru_delta._times import to_datetime
 __all__ = ["Health", "Stats", "VerifyReport", "Version"]
 
 _RECORD: Final = Struct("<16sQ16sHHHHIIB7x")
+_VALUE_PLACE: Final = Struct("<HHHHI4xB").unpack_from
 _NO_ID: Final = bytes(16)
 _BYTES: Final = 1
 _DELETED: Final = 2
@@ -54,6 +55,8 @@ class Version:
     def __getattr__(self, name: str) -> Any:
         # Reached only for a slot that is not filled yet: versions come as records and are taken
         # apart when somebody looks.
+        if name == "value":
+            return _fill_value(self)
         if name not in _LAZY:
             raise AttributeError(name)
         _fill(self)
@@ -72,13 +75,16 @@ class Version:
         )
 
 
+_set_value: Final = Version.value.__set__  # type: ignore[attr-defined]
+_set_record: Final = Version._record.__set__  # type: ignore[attr-defined]
+_new: Final = object.__new__
 _LAZY: Final = frozenset(Version.__slots__) - {"_record", "__weakref__"}
 
 
 def version_from_record(record: bytes) -> Version:
     """The version that a record holds. Constant time: it is taken apart when looked at."""
-    version = object.__new__(Version)
-    _set(version, "_record", record)
+    version = _new(Version)
+    _set_record(version, record)
     return version
 
 
@@ -88,8 +94,8 @@ def versions_from_payload(payload: bytes) -> list[Version]:
     start = 4 + 4 * count
     found: list[Version] = []
     for length in unpack_from(f"<{count}I", payload, 4):
-        version = object.__new__(Version)
-        _set(version, "_record", payload[start : start + length])
+        version = _new(Version)
+        _set_record(version, payload[start : start + length])
         found.append(version)
         start += length
     return found
@@ -100,22 +106,33 @@ def record_pairs(payload: bytes) -> list[tuple[str, Any]]:
     return [(version.key, version.value) for version in versions_from_payload(payload)]
 
 
+def _fill_value(version: Version) -> Any:
+    record = version._record
+    namespace_len, key_len, model_len, cause_count, length, kind = _VALUE_PLACE(record, 40)
+    start = 64 + namespace_len + key_len + model_len + 16 * cause_count
+    value = None
+    if kind != _DELETED:
+        value = record[start : start + length]
+        if kind != _BYTES:
+            value = _json.loads(value)
+    _set_value(version, value)
+    return value
+
+
 def _fill(version: Version) -> None:
     record = version._record
     (
         version_id, timestamp_us, previous, namespace_len, key_len, model_len, cause_count,
-        value_len, _dimension, kind,
+        _value_len, _dimension, kind,
     ) = _RECORD.unpack_from(record)  # fmt: skip
     start = _RECORD.size
     namespace = record[start : (start := start + namespace_len)].decode()
     key = record[start : (start := start + key_len)].decode()
     model = record[start : (start := start + model_len)].decode()
     causes = record[start : (start := start + 16 * cause_count)]
-    value = record[start : (start := start + value_len)]
     deleted = kind == _DELETED
     _set(version, "namespace", namespace)
     _set(version, "key", key)
-    _set(version, "value", None if deleted else _json.decode(value, kind == _BYTES))
     _set(version, "version_id", version_id.hex())
     _set(version, "timestamp", to_datetime(timestamp_us))
     _set(version, "timestamp_us", timestamp_us)

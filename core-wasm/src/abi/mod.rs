@@ -112,10 +112,11 @@ impl State {
         };
         let words = [status, flags, payload.0, payload.1, journal.0, journal.1];
         let sequence = database.map_or(0, crate::db::Database::sequence);
-        let bytes = words.iter().flat_map(|word| word.to_le_bytes()).chain(sequence.to_le_bytes());
-        for (slot, byte) in header.iter_mut().zip(bytes) {
-            *slot = byte;
+        let (front, back) = header.split_at_mut(24);
+        for (slot, word) in front.chunks_exact_mut(4).zip(words) {
+            slot.copy_from_slice(&word.to_le_bytes());
         }
+        back.copy_from_slice(&sequence.to_le_bytes());
     }
 }
 

@@ -160,27 +160,27 @@ impl Database {
     }
 
     fn write_draft(&mut self, timestamp: u64, draft: &Draft<'_>, link: &mut Link) -> Place {
+        let Self { keyspace, versions, journal, .. } = self;
         // Both were checked to be UTF-8.
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
-        let chain = self.keyspace.chain(namespace, key);
-        let latest = chain.and_then(super::keyspace::Chain::latest);
-        let previous = latest.and_then(|place| self.versions.record(place)).map(Record::id);
+        let chain = keyspace.chain_mut(namespace, key);
+        let previous = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
         let (kind, value, vector) = (draft.kind, draft.value, draft.vector);
         let (model, causes) = (draft.model, draft.causes);
         let fields =
             Fields { timestamp, previous, namespace, key, model, causes, kind, value, vector };
         let (record, digest) = fields.seal();
         link.add(&digest);
-        self.write_frame(FrameType::Version, record.as_bytes());
-        let place = self.versions.push(record);
-        self.keyspace.push(namespace, key, place);
+        journal.write(FrameType::Version, record.as_bytes());
+        let place = versions.push(record, timestamp);
+        chain.push(place);
         place
     }
 
     /// Begins a commit: its time, later than any before.
     pub(super) fn begin(&mut self, write: Write) -> Result<u64> {
-        self.synced_sequence = write.synced_sequence;
+        self.journal.synced_sequence = write.synced_sequence;
         let timestamp = write.now_us.max(self.timestamp + 1);
         if timestamp > MAX_TIMESTAMP_US {
             let message = format!("the time of the write, {timestamp} us, is past the year 9999");
@@ -189,23 +189,16 @@ impl Database {
         Ok(timestamp)
     }
 
-    pub(super) fn write_frame(&mut self, kind: FrameType, payload: &[u8]) {
-        self.sequence += 1;
-        if self.options.journal {
-            let durable = self.synced_sequence;
-            self.framing.write(&mut self.journal, kind, self.sequence, durable, payload);
-        }
-    }
-
     /// Ends a commit of `count` frames. Without a journal it is durable at once.
     pub(super) fn finish(&mut self, count: usize, timestamp: u64, link: &Link) {
         self.head = link.head();
         self.commits += 1;
-        self.write_frame(FrameType::Commit, &Commit::new(count, self.head).to_bytes());
+        self.journal.write(FrameType::Commit, &Commit::new(count, self.head).to_bytes());
         self.timestamp = timestamp;
-        self.pending.push_back((self.sequence, timestamp));
-        if !self.options.journal {
-            self.acknowledge(self.sequence);
+        if self.journal.is_stored() {
+            self.pending.push_back((self.journal.sequence, timestamp));
+        } else {
+            self.visible_timestamp = timestamp;
         }
     }
 

@@ -62,18 +62,9 @@ impl Keyspace {
         self.0.iter().map(|(name, keys)| (&**name, keys))
     }
 
-    /// Adds a version to a key. Logarithmic.
-    pub(super) fn push(&mut self, namespace: &str, key: &str, place: Place) {
-        if let Some(keys) = self.0.get_mut(namespace) {
-            if let Some(chain) = keys.get_mut(key) {
-                chain.push(place);
-            } else {
-                keys.insert(key.into(), Chain(vec![place]));
-            }
-        } else {
-            let keys = Keys::from([(key.into(), Chain(vec![place]))]);
-            self.0.insert(namespace.into(), keys);
-        }
+    /// A key's versions, to be added to; an empty chain for a new key. Logarithmic.
+    pub(super) fn chain_mut(&mut self, namespace: &str, key: &str) -> &mut Chain {
+        self.0.entry(namespace.into()).or_default().entry(key.into()).or_default()
     }
 
     /// Removes a key and returns the places of its versions.

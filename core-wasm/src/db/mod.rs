@@ -9,6 +9,7 @@ mod commit;
 mod diff;
 mod erase;
 mod history;
+mod journal;
 mod keyspace;
 mod read;
 mod replay;
@@ -21,7 +22,6 @@ mod write;
 use std::collections::VecDeque;
 
 use crate::log::chain::Digest;
-use crate::log::frame::Framing;
 use crate::log::header::Header;
 
 pub use commit::{Draft, Write};
@@ -31,6 +31,7 @@ pub use stats::Stats;
 pub use verify::Verified;
 pub use write::Expected;
 
+use journal::Journal;
 use keyspace::Keyspace;
 use versions::Versions;
 
@@ -58,13 +59,11 @@ impl Default for Options {
 pub struct Database {
     options: Options,
     header: Header,
-    framing: Framing,
     keyspace: Keyspace,
     versions: Versions,
     /// Time of the last commit; the next one is later.
     timestamp: u64,
-    /// Sequence of the last frame.
-    sequence: u64,
+    journal: Journal,
     /// Commits since the log began.
     commits: u64,
     /// Hash of the last commit.
@@ -75,9 +74,6 @@ pub struct Database {
     pending: VecDeque<(u64, u64)>,
     /// Time of the last acknowledged commit: where reads stop.
     visible_timestamp: u64,
-    /// What the host knew to be synced at the last write.
-    synced_sequence: u64,
-    journal: Vec<u8>,
 }
 
 impl Database {
@@ -87,7 +83,7 @@ impl Database {
         let header = Header { database_id: options.database_id, epoch: 1, first_sequence: 1 };
         let mut database = Self::empty(options, header);
         if options.journal {
-            database.journal = header.to_bytes();
+            database.journal.bytes = header.to_bytes();
         }
         database
     }
@@ -96,18 +92,19 @@ impl Database {
         Self {
             options: *options,
             header,
-            framing: Framing::new(&header),
             keyspace: Keyspace::default(),
             versions: Versions::default(),
             timestamp: 0,
-            sequence: header.first_sequence.saturating_sub(1),
+            journal: Journal::new(
+                &header,
+                header.first_sequence.saturating_sub(1),
+                options.journal,
+            ),
             commits: 0,
             head: [0; 32],
             chain_start: ([0; 32], 0),
             pending: VecDeque::new(),
             visible_timestamp: 0,
-            synced_sequence: 0,
-            journal: Vec::new(),
         }
     }
 
@@ -126,22 +123,18 @@ impl Database {
     /// Log frames of the last write: to be made durable before it is acknowledged.
     #[must_use]
     pub fn journal(&self) -> &[u8] {
-        &self.journal
+        &self.journal.bytes
     }
 
     /// Forgets the frames of the last write.
     pub fn clear_journal(&mut self) {
-        // A journal of a large batch is given back.
-        if self.journal.capacity() > 1 << 20 {
-            self.journal = Vec::new();
-        }
         self.journal.clear();
     }
 
     /// Sequence of the last frame.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.journal.sequence
     }
 
     /// Hash of the last commit, durable or not.

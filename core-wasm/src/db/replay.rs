@@ -2,13 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::log::chain::{Link, digest};
-use crate::log::frame::Framing;
 use crate::log::header::Header;
 use crate::log::record::Record;
 use crate::log::recovery::{Entry, Group, Progress, Recovery};
 
 use super::commit::Reserve;
-use super::keyspace::Chain;
+use super::journal::Journal;
 use super::{Database, Options};
 
 /// A database on its way in. Feed it the file's bytes until it is done.
@@ -50,9 +49,9 @@ impl Replay {
         let Self { recovery, mut database, .. } = self;
         if let Some(header) = recovery.header() {
             database.header = header;
-            database.framing = Framing::new(&header);
         }
-        database.sequence = recovery.committed_sequence();
+        let sequence = recovery.committed_sequence();
+        database.journal = Journal::new(&database.header, sequence, database.options.journal);
         database.visible_timestamp = database.timestamp;
         database.chain_start = (database.head, database.versions.len());
         database
@@ -103,28 +102,27 @@ impl Database {
                     erasure.timestamp
                 }
             };
-            if timestamp <= self.timestamp && self.sequence > 0 {
+            if timestamp <= self.timestamp && self.commits > 0 {
                 return Err(Error::corrupt(0, "a commit is not later than the one before it"));
             }
             latest = latest.max(timestamp);
         }
         self.timestamp = latest;
-        self.sequence = group.sequence;
         self.head = group.commit.head;
         self.commits += 1;
         Ok(())
     }
 
     fn apply_version(&mut self, record: Record) -> Result<()> {
+        let Self { keyspace, versions, .. } = self;
         let fields = record.fields();
-        let (namespace, key) = (fields.namespace.to_owned(), fields.key.to_owned());
-        let latest = self.keyspace.chain(&namespace, &key).and_then(Chain::latest);
-        let latest = latest.and_then(|place| self.versions.record(place)).map(Record::id);
-        if fields.previous != latest || self.versions.find(&record.id()).is_some() {
+        let chain = keyspace.chain_mut(fields.namespace, fields.key);
+        let latest = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
+        if fields.previous != latest || versions.find(&record.id()).is_some() {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
-        let place = self.versions.push(record);
-        self.keyspace.push(&namespace, &key, place);
+        let timestamp = fields.timestamp;
+        chain.push(versions.push(record, timestamp));
         Ok(())
     }
 }

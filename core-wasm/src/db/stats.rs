@@ -48,7 +48,7 @@ impl Database {
             record_bytes: self.versions.record_bytes(),
             memory_used: (self.options.memory_used)(),
             timestamp: self.timestamp,
-            sequence: self.sequence,
+            sequence: self.journal.sequence,
             epoch: self.header.epoch,
         }
     }

@@ -70,17 +70,17 @@ impl Versions {
         by_id.try_reserve(count, rehash).map_err(|_| out_of_memory())
     }
 
-    pub(super) fn push(&mut self, record: Record) -> Place {
+    /// Adds a version of a time, in commit order.
+    pub(super) fn push(&mut self, record: Record, timestamp: u64) -> Place {
         let place = Place::try_from(self.len).unwrap_or(Place::MAX);
         let id = record.id();
-        let fields = record.fields();
         for cause in record.causes() {
             if let Some(cause) = self.find(&cause) {
                 self.effects.insert((cause, place));
             }
         }
         self.record_bytes += record.as_bytes().len() as u64;
-        let version = Version { timestamp: fields.timestamp, record: Some(record) };
+        let version = Version { timestamp, record: Some(record) };
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(version),
             // The first chunk grows as needed, so that an empty database stays small.

@@ -199,7 +199,11 @@ impl Record {
 
     /// The ids of the causes.
     pub fn causes(&self) -> impl Iterator<Item = VersionId> {
-        self.fields().causes.chunks_exact(16).filter_map(|chunk| chunk.try_into().ok())
+        let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
+        let start = RECORD_HEADER_BYTES + length(40) + length(42) + length(44);
+        let causes = self.0.get(start..).and_then(|rest| rest.get(..16 * length(46)));
+        let causes = causes.unwrap_or_default().chunks_exact(16);
+        causes.filter_map(|chunk| chunk.try_into().ok())
     }
 
     /// The whole record as stored.

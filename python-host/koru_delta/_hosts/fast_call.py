@@ -10,7 +10,9 @@ interface, so a self-test (a known result and a known trap) decides whether to u
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Final
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import wasmtime
 
@@ -20,6 +22,10 @@ _TEST_MODULE: Final = bytes.fromhex(
     "0061736d0100000001070160027f7f017f03020100070501016600000a10010e00"
     "2000450440000b200020016b0b"
 )
+
+
+if TYPE_CHECKING:
+    Words = memoryview[int]
 
 
 class CallError(Exception):
@@ -38,29 +44,49 @@ def _call_error(error: BaseException) -> CallError:
     return CallError(str(error))
 
 
+class Call(Protocol):
+    """A function of two 32-bit integers to one, prepared to be called often.
+
+    The caller puts the arguments into ``words[0]`` and ``words[4]``, calls ``invoke()``, and finds
+    the result in ``words[0]``. If ``invoke`` returned something true, or ``trap`` has become true,
+    it raises :meth:`failure` of what was returned instead.
+    """
+
+    words: Words
+    trap: Any
+    invoke: Callable[[], Any]
+
+    def failure(self, error: Any) -> CallError:
+        """What went wrong."""
+        ...
+
+
 class PublicCall:
     """A call through wasmtime-py's public interface."""
 
+    trap = None
+
     def __init__(self, store: wasmtime.Store, function: wasmtime.Func) -> None:
         """Prepare to call ``function``."""
+        self.words: Words = memoryview(bytearray(32)).cast("i")
         self._store = store
         self._function = function
 
-    def __call__(self, first: int, second: int) -> int:
-        """The function's result.
-
-        Raises:
-            CallError: If the guest traps.
-        """
+    def invoke(self) -> CallError | None:
+        """Call, and return what went wrong."""
         try:
-            result: int = self._function(self._store, first, second)
+            self.words[0] = self._function(self._store, self.words[0], self.words[4])
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            raise _call_error(error) from error
-        return result
+            return _call_error(error)
+        return None
+
+    def failure(self, error: Any) -> CallError:
+        """What went wrong."""
+        return error if isinstance(error, CallError) else CallError(str(error))
 
 
 class FastCall:
-    """A call of a function of two 32-bit integers to one, without looking up its type."""
+    """A call without looking up the function's type, with all pointers prepared."""
 
     def __init__(self, store: wasmtime.Store, function: wasmtime.Func) -> None:
         """Prepare the arguments' memory and the pointers once."""
@@ -69,46 +95,46 @@ class FastCall:
         self._store = store  # The pointers below live as long as it does.
         self._function = ffi.wasmtime_func_t.from_buffer_copy(function._func)
         self._values = (ffi.wasmtime_val_raw_t * 2)()
-        self._trap = ctypes.POINTER(ffi.wasm_trap_t)()
-        self._arguments = (
-            ctypes.cast(store._context(), ctypes.c_void_p),
-            ctypes.cast(ctypes.pointer(self._function), ctypes.c_void_p),
-            ctypes.cast(self._values, ctypes.c_void_p),
-            ctypes.c_size_t(2),
-            ctypes.cast(ctypes.pointer(self._trap), ctypes.c_void_p),
-        )
-        # Of its own prototype, so that prepared pointers are passed as they are.
-        prototype = ctypes.CFUNCTYPE(ctypes.c_void_p, *[ctypes.c_void_p] * 3, ctypes.c_size_t, ctypes.c_void_p)
-        address = ctypes.cast(ffi._wasmtime_func_call_unchecked, ctypes.c_void_p).value
-        self._call: Any = prototype(address or 0)
+        self.trap = ctypes.POINTER(ffi.wasm_trap_t)()
         # A raw value is 16 bytes: the words at 0 and 4 are the low halves of the two.
-        self._words = memoryview(self._values).cast("B").cast("i")
+        self.words: Words = memoryview(self._values).cast("B").cast("i")
+        # A function object of our own, so that prepared pointers are passed as they are.
+        pointer = ctypes.c_void_p
+        call = ctypes.CDLL(None, handle=ffi.dll._handle).wasmtime_func_call_unchecked
+        call.restype = pointer
+        self.invoke = functools.partial(
+            call,
+            ctypes.cast(store._context(), pointer),
+            ctypes.cast(ctypes.pointer(self._function), pointer),
+            ctypes.cast(self._values, pointer),
+            ctypes.c_size_t(2),
+            ctypes.cast(ctypes.pointer(self.trap), pointer),
+        )
 
-    def __call__(self, first: int, second: int) -> int:
-        """The function's result.
-
-        Raises:
-            CallError: If the guest traps.
-        """
-        words = self._words
-        words[0] = first
-        words[4] = second
-        error = self._call(*self._arguments)
-        if error or self._trap:
-            raise self._failure(error)
-        return words[0]
-
-    def _failure(self, error: int | None) -> CallError:
-        if self._trap:
-            trap = wasmtime.Trap._from_ptr(self._trap)
-            # The trap belongs to the Python object now.
-            ctypes.memset(ctypes.byref(self._trap), 0, ctypes.sizeof(self._trap))
+    def failure(self, error: Any) -> CallError:
+        """What went wrong."""
+        if self.trap:
+            # The trap belongs to the Python object from here on: it gets a pointer of its own.
+            trap = wasmtime.Trap._from_ptr(ctypes.cast(self.trap, type(self.trap)))
+            ctypes.memset(ctypes.byref(self.trap), 0, ctypes.sizeof(self.trap))
             return _call_error(trap)
         from wasmtime import _ffi as ffi
 
-        pointer = ctypes.cast(error or 0, ctypes.POINTER(ffi.wasmtime_error_t))
-        failure = wasmtime.WasmtimeError._from_ptr(pointer)
-        return _call_error(failure)
+        pointer = ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t))
+        return _call_error(wasmtime.WasmtimeError._from_ptr(pointer))
+
+
+def call(function: Call, first: int, second: int) -> int:
+    """Call once.
+
+    Raises:
+        CallError: If the guest traps.
+    """
+    function.words[0] = first
+    function.words[4] = second
+    if (error := function.invoke()) or function.trap:
+        raise function.failure(error)
+    return function.words[0]
 
 
 def fast_calls_work(engine: wasmtime.Engine) -> bool:
@@ -121,21 +147,17 @@ def fast_calls_work(engine: wasmtime.Engine) -> bool:
         if not isinstance(function, wasmtime.Func):
             return False
         fast = FastCall(store, function)
-        if fast(2**31 - 1, -5) != -(2**31) + 4 or fast(7, 5) != 2:
+        if call(fast, 2**31 - 1, -5) != -(2**31) + 4 or call(fast, 7, 5) != 2:
             return False
         try:
-            fast(0, 1)
+            call(fast, 0, 1)
         except CallError as error:
-            return "unreachable" in str(error) and fast(9, 4) == 5
+            return "unreachable" in str(error) and call(fast, 9, 4) == 5
         return False
     except (AttributeError, TypeError, ValueError, ctypes.ArgumentError, wasmtime.WasmtimeError):
         return False
 
 
-if TYPE_CHECKING:
-    View = memoryview[int]
-
-
-def memory_view(memory: wasmtime.Memory, store: wasmtime.Store) -> View:
+def memory_view(memory: wasmtime.Memory, store: wasmtime.Store) -> Words:
     """The linear memory as writable bytes. It dangles once the memory grows or the store closes."""
     return memoryview(memory.get_buffer_ptr(store)).cast("B")

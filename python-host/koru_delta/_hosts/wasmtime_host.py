@@ -8,15 +8,13 @@ misbehaved is never called again.
 from __future__ import annotations
 
 import functools
-import struct
-from collections.abc import Callable
 from typing import Final
 
 import wasmtime
 
 from koru_delta._hosts.compile_cache import cache_settings
 from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
-from koru_delta._hosts.fast_call import CallError, FastCall, PublicCall, fast_calls_work, memory_view
+from koru_delta._hosts.fast_call import CallError, Call, FastCall, PublicCall, fast_calls_work, memory_view
 from koru_delta._hosts.module import module_bytes
 from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
@@ -26,6 +24,8 @@ _EXPORTS: Final = {"memory", "koru_abi_version", "koru_request", "koru_call"}
 _KEPT_REQUEST_BYTES: Final = 1 << 20
 """A request longer than this makes the module give its buffer back; the engine's own bound."""
 _NEVER: Final = 1 << 62
+_LOST: Final = -2
+"""No tick of the clock: a lost instance finds its deadline out of date at every call."""
 
 
 class InstanceLostError(KoruDeltaError):
@@ -108,62 +108,62 @@ class WasmtimeHost:
         self._size = len(self._view)
         self._buffer = 0
         self._capacity = 0
-        self._invoke: Callable[[int, int], int] = runtime.call_path(store, call)
+        self._function: Call = runtime.call_path(store, call)
+        self._words = self._function.words
+        self._invoke = self._function.invoke
         runtime.clock.acquire()
 
     @property
     def memory_bytes(self) -> int:
         """Bytes of linear memory taken."""
-        self._refresh()
+        if self._size:
+            self._refresh(0)
         return self._size
 
     def call(self, opcode: int, request: bytes) -> Reply:
         """Carry out one request: one call, and a copy in each direction."""
         size = len(request)
-        if self._lost is not None:
-            raise self._lost
         if self._armed_at != self._runtime.clock.ticks:
             self._arm()
         if size > self._capacity:
             self._reserve(size)
         start = self._buffer
         self._view[start : start + size] = request
-        try:
-            header = self._invoke(opcode, size) & _MASK
-            if size > _KEPT_REQUEST_BYTES:
-                self._capacity = 0
-            if header + REPLY_HEADER.size > self._size:
-                self._refresh()
-            status, flags, payload, payload_len, journal, journal_len, sequence = (
-                REPLY_HEADER.unpack_from(self._view, header)
-            )
-        except (CallError, struct.error) as error:
-            raise self._lose(error) from error
-        if payload + payload_len > self._size or journal + journal_len > self._size:
-            self._refresh()
-            if payload + payload_len > self._size or journal + journal_len > self._size:
-                raise self._lose("the reply points outside the memory")
-        view = self._view
-        return Reply(
-            status,
-            flags,
-            view[payload : payload + payload_len].tobytes(),
-            view[journal : journal + journal_len].tobytes() if journal_len else b"",
-            sequence,
+        words = self._words
+        words[0] = opcode
+        words[4] = size
+        if (error := self._invoke()) or self._function.trap:
+            raise self._lose(self._function.failure(error))
+        if size > _KEPT_REQUEST_BYTES:
+            self._capacity = 0
+        header = words[0] & _MASK
+        if header + REPLY_HEADER.size > self._size:
+            self._refresh(header + REPLY_HEADER.size)
+        status, flags, payload, payload_len, journal, journal_len, sequence = (
+            REPLY_HEADER.unpack_from(self._view, header)
         )
+        payload_end = payload + payload_len
+        journal_end = journal + journal_len
+        if payload_end > self._size or journal_end > self._size:
+            self._refresh(max(payload_end, journal_end))
+        view = self._view
+        frames = view[journal:journal_end].tobytes() if journal_len else b""
+        return status, flags, view[payload:payload_end].tobytes(), frames, sequence
 
     def close(self) -> None:
         """Free the instance and its memory."""
         if self._size:
-            self._lost = self._lost or InstanceLostError("the instance was closed")
+            self._lose("it was closed")
             self._view.release()
             self._size = 0
-            del self._invoke
+            del self._invoke, self._function, self._words
             self._store.close()
             self._runtime.clock.release()
 
     def _arm(self) -> None:
-        """Give the calls until the next tick their deadline."""
+        """Give the calls until the next tick their deadline, unless there may be none."""
+        if self._lost is not None:
+            raise self._lost
         self._armed_at = self._runtime.clock.ticks
         self._store.set_epoch_deadline(self._timeout_ticks)
 
@@ -178,21 +178,22 @@ class WasmtimeHost:
                 f"a request of {size} bytes does not fit the engine's memory",
                 suggestion="raise Config.max_memory_mb, or send less at a time",
             )
-        self._refresh()
-        if buffer + size > self._size:
-            raise self._lose("the request buffer lies outside the memory")
+        self._refresh(buffer + size)
         self._buffer, self._capacity = buffer, size
 
-    def _refresh(self) -> None:
-        """Look at the memory anew: it may have grown."""
+    def _refresh(self, end: int) -> None:
+        """Look at the memory anew: it may have grown, so that ``end`` lies inside."""
         size = self._memory.data_len(self._store)
         if size != self._size:
             self._view.release()
             self._view = memory_view(self._memory, self._store)
             self._size = size
+        if end > size:
+            raise self._lose("it points outside its memory")
 
     def _lose(self, reason: object) -> InstanceLostError:
         timed_out = isinstance(reason, CallError) and reason.timed_out
         self._lost = InstanceLostError(f"the engine stopped: {reason}", timed_out=timed_out)
+        self._armed_at = _LOST
         return self._lost
 

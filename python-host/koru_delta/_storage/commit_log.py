@@ -42,6 +42,29 @@ class Group:
         self.error: StorageError | None = None
 
 
+class NoLog:
+    """Stands where a database in memory has no log: every write is acknowledged at once."""
+
+    synced = 0
+
+    def __init__(self) -> None:
+        """Begin before the first write."""
+        self.acknowledged = 0
+
+    def append(self, _frames: bytes, sequence: int) -> None:
+        """Acknowledge: reads see up to ``sequence``."""
+        self.acknowledged = sequence
+
+    async def settle(self, group: Group) -> None:
+        """Nothing to wait for."""
+
+    def settle_blocking(self, group: Group) -> None:
+        """Nothing to wait for."""
+
+    def close(self) -> None:
+        """Nothing to write."""
+
+
 class CommitLog:
     """The end of a storage that writers append to."""
 
@@ -71,8 +94,10 @@ class CommitLog:
         self._slowness = 0.0
         self._flight: asyncio.Future[None] | None = None
 
-    def append(self, frames: bytes, sequence: int) -> Group:
-        """Add frames to the open group, in the engine's order."""
+    def append(self, frames: bytes, sequence: int) -> Group | None:
+        """Add a write's frames to the open group, in the engine's order; None if it has none."""
+        if not frames:
+            return None
         with self._mutex:
             group = self._group
             group.frames.append(frames)
