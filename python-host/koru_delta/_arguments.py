@@ -30,16 +30,23 @@ _MAX_BATCH_ITEMS: Final = 100_000
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
-def encode_batch(items: list[Item]) -> bytes:
-    """The payload of a batch."""
-    if len(items) > _MAX_BATCH_ITEMS:
-        raise LimitExceededError(
-            f"{len(items)} items in a batch; the limit is {_MAX_BATCH_ITEMS}",
-            suggestion="split it into smaller batches; nothing was written",
-        )
-    parts: list[bytes] = []
-    for index, item in enumerate(items):
+def encode_batch(items: list[Item], parts: list[bytes], *, stop_bytes: int | None = None) -> int:
+    """Add items to the payload of a batch.
+
+    Args:
+        items: All items of the batch.
+        parts: What was encoded of them so far; more is added.
+        stop_bytes: Stop once this many bytes of values were added.
+
+    Returns:
+        How many of the items are encoded now.
+    """
+    size = 0
+    for index in range(len(parts) // 4, len(items)):
+        item = items[index]
         try:
+            if not isinstance(item, tuple | list):
+                raise TypeError(f"it is of type {type(item).__name__}")
             namespace, key, value = item
             space, name = namespace.encode(), key.encode()
             flags, data = _json.encode(value)
@@ -52,7 +59,33 @@ def encode_batch(items: list[Item]) -> bytes:
                 suggestion="give namespace and key as str, and three parts an item",
             ) from None
         parts += (BATCH_ITEM.pack(len(space), len(name), len(data), flags), space, name, data)
-    return b"".join(parts)
+        size += len(data)
+        if stop_bytes is not None and size > stop_bytes:
+            return index + 1
+    return len(items)
+
+
+def check_batch(items: Iterable[Any]) -> list[Any]:
+    """The items of a batch as a list, if they are not too many."""
+    if not isinstance(items, Iterable):
+        raise ValidationError(
+            f"the batch is of type {type(items).__name__}", suggestion="give a list of tuples"
+        )
+    batch = list(items)
+    if len(batch) > _MAX_BATCH_ITEMS:
+        raise LimitExceededError(
+            f"{len(batch)} items in a batch; the limit is {_MAX_BATCH_ITEMS}",
+            suggestion="split it into smaller batches; nothing was written",
+        )
+    return batch
+
+
+def bind_batch(namespace: str, items: Iterable[Any]) -> list[Any]:
+    """Pairs of key and value as the items of a batch; what is no pair is left for it to name."""
+    return [
+        (namespace, *item) if isinstance(item, tuple | list) else item
+        for item in check_batch(items)
+    ]
 
 
 def put_control(

@@ -119,25 +119,49 @@ class Session:
         """Open the storage, take its log in, and be ready."""
         config = self.config
         path = config.file_path
-        if path is not None:
-            preallocate = config.enable_wal and config.sync_on_write
-            self.storage = FileStorage(path, read_only=config.read_only, preallocate=preallocate)
         try:
-            self._host, sequence = self._load()
-        except BaseException:
+            if path is not None:
+                preallocate = config.enable_wal and config.sync_on_write
+                self.storage = FileStorage(
+                    path, read_only=config.read_only, preallocate=preallocate
+                )
+            host, sequence = self._load()
+            try:
+                self._open_log(sequence)
+            except BaseException:
+                host.close()
+                raise
+        except BaseException as error:
             if self.storage is not None:
                 self.storage.close()
+                self.storage = None
+            if path is not None and isinstance(error, KoruDeltaError):
+                error.name_file(str(path))
             raise
-        if self.storage is not None and not config.read_only:
-            self.log = CommitLog(
-                self.storage,
-                sequence,
-                sync=config.enable_wal and config.sync_on_write,
-                wait=config.enable_wal,
-                executor=worker_threads(),
-            )
-            self.log.sync()  # What recovery kept is durable before anything is served.
+        self._host = host
         _open_sessions.add(self)
+
+    def _open_log(self, sequence: int) -> None:
+        """Be ready to append after a frame."""
+        config = self.config
+        if self.storage is None or config.read_only:
+            self.log = NoLog()
+            self.log.acknowledged = sequence
+            return
+        log = CommitLog(
+            self.storage,
+            sequence,
+            sync=config.enable_wal and config.sync_on_write,
+            wait=config.enable_wal,
+            executor=worker_threads(),
+            on_failure=self._mark_stale,
+        )
+        log.sync()  # What recovery kept is durable before anything is served.
+        self.log = log
+
+    def _mark_stale(self) -> None:
+        """The engine holds versions that the file does not: the next call rebuilds it."""
+        self._stale = True
 
     def _load(self) -> tuple[Host, int]:
         """A new instance with what the storage holds, and the sequence of the last frame."""
@@ -181,9 +205,10 @@ class Session:
             "writable": not self.config.read_only,
             "verify": verify,
         }
-        offset, want, size = 0, _READ_BYTES, self.storage.size
+        offset, want, size = 0, 0, self.storage.size
+        piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
         while True:
-            data = self.storage.read(offset, max(want, _READ_BYTES))
+            data = self.storage.read(offset, max(want, piece))
             end = offset + len(data) >= size or not data
             request = pack(
                 control=json.dumps({**control, "offset": offset}).encode(),
@@ -393,13 +418,12 @@ class Session:
                 f"no more writes after a failed one: {log.failure.message}",
                 suggestion="close the database and open it again: what was acknowledged is there",
             )
-        if log.failure is not None:
-            self._stale = True  # The engine holds versions that the log does not.
         limit = self.config.max_disk_bytes
-        needed = log.storage.size + size + _FRAME_OVERHEAD_BYTES
-        if limit is not None and needed > limit and opcode not in _SHRINKING:
+        if limit is not None and log.end + size + _FRAME_OVERHEAD_BYTES > limit:
+            if opcode in _SHRINKING:
+                return
             raise LimitExceededError(
-                f"the file would grow past {limit} bytes; it has {log.storage.size}",
+                f"the file would grow past Config.max_disk_mb, {limit} bytes; it has {log.end}",
                 suggestion="raise Config.max_disk_mb; nothing was written",
             )
 

@@ -57,8 +57,8 @@ class Config:
         path = self.path
         if path is not None and (not isinstance(path, str | os.PathLike) or not os.fspath(path)):
             raise _refuse("path", path, "a path, or None for a database in memory")
-        if isinstance(path, str) and "\0" in path:
-            raise _refuse("path", path, "a path without NUL characters")
+        if path is not None:
+            _check_path(os.fspath(path))
         self._check_int("max_memory_mb", MAX_MEMORY_BYTES // _MIB)
         if 0 < self.max_memory_mb < _MIN_MEMORY_MB:
             raise _refuse("max_memory_mb", self.max_memory_mb, f"0 or at least {_MIN_MEMORY_MB}")
@@ -81,8 +81,8 @@ class Config:
 
     @property
     def file_path(self) -> Path | None:
-        """The database file with ``~`` expanded; None in memory."""
-        return None if self.path is None else Path(self.path).expanduser().absolute()
+        """The database file, with ``~`` and symbolic links resolved; None in memory."""
+        return None if self.path is None else Path(self.path).expanduser().resolve()
 
     @property
     def max_memory_bytes(self) -> int:
@@ -93,6 +93,18 @@ class Config:
     def max_disk_bytes(self) -> int | None:
         """Cap of the file in bytes; None for none."""
         return self.max_disk_mb * _MIB or None
+
+
+def _check_path(path: str | bytes) -> None:
+    if not isinstance(path, str) or "\0" in path:
+        raise _refuse("path", path, "a str without NUL characters")
+    try:
+        path.encode()
+        Path(path).expanduser()
+    except UnicodeEncodeError:
+        raise _refuse("path", path, "text without lone surrogates") from None
+    except RuntimeError:
+        raise _refuse("path", path, "a path whose home directory exists") from None
 
 
 def _refuse(field: str, value: object, wanted: str) -> ValidationError:

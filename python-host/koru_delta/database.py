@@ -18,6 +18,7 @@ from koru_delta._arguments import (
     Item,
     Missing,
     VersionLike,
+    check_batch,
     check_keys,
     check_limit,
     check_text,
@@ -208,11 +209,15 @@ class Database:
             >>> await db.put_batch([("users", "bob", {"age": 40}), ("users", "eve", {"age": 50})])
             2
         """
-        batch = list(items)
+        batch = check_batch(items)
         session = self._session
+        parts: list[bytes] = []
         long = len(batch) > _LONG_ITEMS
-        payload = await session.in_thread(encode_batch, batch) if long else encode_batch(batch)
-        await session.write(op.PUT_BATCH, payload=payload, long=long)
+        if not long:
+            long = encode_batch(batch, parts, stop_bytes=_LONG_BYTES) < len(batch)
+        if long:
+            await session.in_thread(encode_batch, batch, parts)
+        await session.write(op.PUT_BATCH, payload=b"".join(parts), long=long)
         return len(batch)
 
     async def delete(self, namespace: str, key: str) -> bool:

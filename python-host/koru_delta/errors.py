@@ -51,6 +51,11 @@ class KoruDeltaError(Exception):
         """The message and the suggestion."""
         return f"{self.message}; {self.suggestion}"
 
+    def name_file(self, path: str) -> None:
+        """Say which file it is about, unless the message does already."""
+        if path not in self.message:
+            self.message = f"{path}: {self.message}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with all attributes, so that errors cross process boundaries whole."""
         return _rebuild, (type(self), self.__dict__)

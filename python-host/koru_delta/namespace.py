@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike
+from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike, bind_batch
 
 if TYPE_CHECKING:
     from koru_delta._times import Time
@@ -49,7 +49,7 @@ class Namespace:
 
     async def put_batch(self, items: Iterable[tuple[str, Any]]) -> int:
         """Write several pairs of key and value at one time, all or none."""
-        return await self._database.put_batch([(self.name, key, value) for key, value in items])
+        return await self._database.put_batch(bind_batch(self.name, items))
 
     async def get(self, key: str, default: Any = MISSING, *, at: Time | None = None) -> Any:
         """The value of a key, now or as of a time."""

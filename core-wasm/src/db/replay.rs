@@ -20,7 +20,7 @@ pub struct Replay {
 
 impl Replay {
     /// A replay that has seen nothing. `writable` says whether the database is to be written to,
-    /// `verify` whether to recompute every id and the chain of commits.
+    /// `verify` makes it recompute every id and the chain of commits, and keep nothing.
     #[must_use]
     pub fn new(options: &Options, writable: bool, verify: bool) -> Self {
         let header = Header { database_id: [0; 16], epoch: 0, first_sequence: 1 };
@@ -36,10 +36,7 @@ impl Replay {
     pub fn feed(&mut self, offset: u64, bytes: &[u8], end: bool) -> Result<Progress> {
         let Self { recovery, database, verify } = self;
         recovery.feed(offset, bytes, end, &mut |group| {
-            if *verify {
-                database.verify_group(&group)?;
-            }
-            database.apply(group)
+            if *verify { database.verify_group(&group) } else { database.apply(group) }
         })
     }
 
@@ -60,7 +57,7 @@ impl Replay {
 
 impl Database {
     /// Recomputes the ids of a group and the link of the chain that it claims.
-    fn verify_group(&self, group: &Group) -> Result<()> {
+    fn verify_group(&mut self, group: &Group) -> Result<()> {
         let mut link = Link::after(&self.head);
         for entry in &group.entries {
             match entry {
@@ -77,6 +74,8 @@ impl Database {
         if link.head() != group.commit.head {
             return Err(Error::corrupt(0, "a commit does not follow the one before it"));
         }
+        self.head = group.commit.head;
+        self.commits += 1;
         Ok(())
     }
 

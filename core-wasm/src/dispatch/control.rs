@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 pub(super) struct OpenControl {
     database_id: String,
     journal: bool,
-    memory_budget: usize,
+    memory_budget: u64,
 }
 
 /// Control of `replay`.
@@ -86,7 +86,7 @@ impl OpenControl {
         Ok(Options {
             database_id: id(self.database_id.as_bytes())?,
             journal: self.journal,
-            memory_budget: self.memory_budget,
+            memory_budget: usize::try_from(self.memory_budget).unwrap_or(usize::MAX),
             memory_used,
         })
     }

@@ -50,7 +50,20 @@ pub struct Framing {
     epoch: u32,
 }
 
-/// A frame header whose checksum holds.
+/// What stands where a frame may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A frame of this database and epoch, as far as its header goes.
+    Frame(FrameHeader),
+    /// A header whose checksum holds, but which no engine writes.
+    Impossible,
+    /// A whole payload under a header of another database or epoch, or under a damaged one.
+    Foreign,
+    /// Anything else: the end of the log, a torn write, damage.
+    Nothing,
+}
+
+/// What a frame header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     /// What the frame carries; `None` for a type that this release does not know.
@@ -94,25 +107,35 @@ impl Framing {
         journal.resize(journal.len().next_multiple_of(ALIGNMENT), 0);
     }
 
-    /// Reads the frame header at the front of `bytes`; `None` unless it is one of this database
-    /// and epoch.
+    /// What stands at the front of `bytes`.
     #[must_use]
-    pub fn read_header(&self, bytes: &[u8]) -> Option<FrameHeader> {
-        let header = bytes.get(..FRAME_HEADER_BYTES)?;
-        let checked = header.get(..FRAME_HEADER_BYTES - 4)?;
-        if !header.starts_with(&MAGIC)
-            || u32_at(header, 36)? != crc32c::crc32c_append(self.seed, checked)
-            || u32_at(header, 12)? != self.epoch
-        {
-            return None;
+    pub fn read_header(&self, bytes: &[u8]) -> Found {
+        if !bytes.starts_with(&MAGIC) {
+            return Found::Nothing;
         }
-        let payload_len = usize::try_from(u32_at(header, 4)?).ok()?;
-        (payload_len <= MAX_FRAME_PAYLOAD_BYTES).then_some(FrameHeader {
+        self.read_magic_header(bytes).unwrap_or(Found::Nothing)
+    }
+
+    fn read_magic_header(&self, bytes: &[u8]) -> Option<Found> {
+        let header = bytes.get(..FRAME_HEADER_BYTES)?;
+        let payload_len = usize::try_from(u32_at(header, 4)?).unwrap_or(usize::MAX);
+        let is_possible = payload_len <= MAX_FRAME_PAYLOAD_BYTES;
+        let frame = FrameHeader {
             kind: FrameType::from_byte(*header.get(8)?),
             payload_len,
             sequence: u64_at(header, 16)?,
             durable_sequence: u64_at(header, 24)?,
             payload_crc: u32_at(header, 32)?,
+        };
+        let checked = header.get(..FRAME_HEADER_BYTES - 4)?;
+        let is_checked = u32_at(header, 36)? == crc32c::crc32c_append(self.seed, checked);
+        let is_ours = is_checked && u32_at(header, 12)? == self.epoch;
+        Some(match (is_ours, is_possible) {
+            (true, true) => Found::Frame(frame),
+            (true, false) => Found::Impossible,
+            // A torn write leaves no header with the checksum of a payload that is all there.
+            (false, true) if payload_len > 0 && frame.payload(bytes).is_some() => Found::Foreign,
+            (false, _) => Found::Nothing,
         })
     }
 }
@@ -147,26 +170,28 @@ mod tests {
         let mut log = Vec::new();
         framing.write(&mut log, FrameType::Version, 5, 4, b"payload");
         assert_eq!(log.len(), 48);
-        let header = framing.read_header(&log).unwrap();
+        let Found::Frame(header) = framing.read_header(&log) else { panic!("no frame") };
         assert_eq!((header.sequence, header.durable_sequence, header.frame_len()), (5, 4, 48));
         assert_eq!(header.payload(&log), Some(&b"payload"[..]));
         for bit in 0..8 * log.len() {
             let mut flipped = log.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let payload = framing
-                .read_header(&flipped)
-                .and_then(|header| header.payload(&flipped).map(<[u8]>::to_vec));
-            assert_eq!(payload, None, "bit {bit}");
+            if let Found::Frame(header) = framing.read_header(&flipped) {
+                assert_eq!(header.payload(&flipped), None, "bit {bit}");
+            }
         }
     }
 
     #[test]
     fn frames_of_another_database_or_epoch_are_not_ours() {
         let mut log = Vec::new();
-        Framing::new(&HEADER).write(&mut log, FrameType::Commit, 1, 0, b"");
+        Framing::new(&HEADER).write(&mut log, FrameType::Commit, 1, 0, b"commits!");
         let foreign = Header { database_id: [8; 16], ..HEADER };
         let older = Header { epoch: 2, ..HEADER };
-        assert_eq!(Framing::new(&foreign).read_header(&log), None);
-        assert_eq!(Framing::new(&older).read_header(&log), None);
+        for other in [foreign, older] {
+            let framing = Framing::new(&other);
+            assert_eq!(framing.read_header(&log), Found::Foreign);
+            assert_eq!(framing.read_header(&log[..log.len() - 1]), Found::Nothing, "a torn one");
+        }
     }
 }

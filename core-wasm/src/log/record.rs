@@ -106,8 +106,9 @@ impl Record {
     /// Takes stored bytes as a record, if every length, name, number and the JSON in it are what
     /// the engine would have written. The hash is left to `verify`.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let record = Self(bytes.into());
+    pub fn parse(bytes: Box<[u8]>) -> Option<Self> {
+        let record = Self(bytes);
+        let bytes = &*record.0;
         let fields = record.read()?;
         let reserved = bytes.get(57..RECORD_HEADER_BYTES)?;
         let sound = names::check("namespace", fields.namespace.as_bytes()).is_ok()
@@ -123,7 +124,7 @@ impl Record {
                 ValueKind::Bytes => true,
                 ValueKind::Deleted => fields.value.is_empty() && fields.vector.is_empty(),
             };
-        sound.then_some(record)
+        sound.then(|| record)
     }
 
     fn read(&self) -> Option<Fields<'_>> {
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(record.digest(), digest);
         assert_eq!(record.id(), digest[..16]);
         assert_eq!(record.causes().count(), 2);
-        assert_eq!(Record::parse(record.as_bytes()), Some(record));
+        assert_eq!(Record::parse(record.as_bytes().into()), Some(record));
     }
 
     #[test]
@@ -296,14 +297,14 @@ mod tests {
         let (record, _) = FIELDS.seal();
         let bytes = record.as_bytes();
         for end in 0..bytes.len() {
-            assert_eq!(Record::parse(&bytes[..end]), None);
+            assert_eq!(Record::parse(bytes[..end].into()), None);
         }
         for (offset, value) in
             [(40, 200), (43, 255), (47, 255), (51, 255), (55, 255), (56, 3), (57, 1)]
         {
             let mut hostile = bytes.to_vec();
             hostile[offset] = value;
-            assert_eq!(Record::parse(&hostile), None, "{offset}");
+            assert_eq!(Record::parse(hostile.into()), None, "{offset}");
         }
     }
 

@@ -12,10 +12,10 @@
 //! Bytes are pulled: [`Recovery::feed`] says from which offset it wants bytes next, and how many.
 //! Memory is bounded by the largest group. Linear time.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_FRAME_PAYLOAD_BYTES};
 use crate::log::chain::Commit;
-use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, FrameType, Framing};
+use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, Found, FrameHeader, FrameType, Framing};
 use crate::log::header::{HEADER_BYTES, Header};
 use crate::log::record::{Erasure, Record};
 
@@ -172,7 +172,16 @@ impl Recovery {
         if rest.len() < FRAME_HEADER_BYTES {
             return Ok(Step::NeedMore(FRAME_HEADER_BYTES));
         }
-        let Some(frame) = framing.read_header(rest) else { return Ok(Step::Broken) };
+        let frame = match framing.read_header(rest) {
+            Found::Frame(frame) => frame,
+            Found::Impossible => {
+                return Err(Error::corrupt(at, "a frame has an impossible length"));
+            }
+            Found::Foreign => {
+                return Err(Error::corrupt(at, "a whole frame is not of this database"));
+            }
+            Found::Nothing => return Ok(Step::Broken),
+        };
         if frame.sequence != self.sequence + 1 {
             return Ok(Step::Broken);
         }
@@ -194,7 +203,7 @@ impl Recovery {
         apply: &mut dyn FnMut(Group) -> Result<()>,
     ) -> Result<()> {
         let entry = match frame.kind {
-            Some(FrameType::Version) => Record::parse(payload).map(Entry::Version),
+            Some(FrameType::Version) => Record::parse(copy(payload)?).map(Entry::Version),
             Some(FrameType::Erasure) => Erasure::parse(payload).map(Entry::Erasure),
             Some(FrameType::Commit) => {
                 let commit = Commit::from_bytes(payload)
@@ -229,7 +238,7 @@ impl Recovery {
         if let Some(scan) = &mut self.scan {
             while bytes.len() - position >= FRAME_HEADER_BYTES {
                 let rest = bytes.get(position..).unwrap_or_default();
-                if let Some(frame) = framing.read_header(rest)
+                if let Found::Frame(frame) = framing.read_header(rest)
                     && frame.sequence > self.committed_sequence
                     && frame.durable_sequence > self.committed_sequence
                 {
@@ -260,6 +269,20 @@ impl Recovery {
             dropped_bytes: end_of_data.saturating_sub(self.group_offset),
         }))
     }
+}
+
+/// A copy of a frame's payload, to be kept.
+fn copy(payload: &[u8]) -> Result<Box<[u8]>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(payload.len()).map_err(|_| {
+        Error::new(
+            Kind::Limit,
+            "the database does not fit the memory",
+            "raise Config.max_memory_mb to open it",
+        )
+    })?;
+    bytes.extend_from_slice(payload);
+    Ok(bytes.into_boxed_slice())
 }
 
 #[cfg(test)]

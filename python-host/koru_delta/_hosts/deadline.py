@@ -13,7 +13,7 @@ from typing import Final
 
 import wasmtime
 
-TICK_SECONDS: Final = 0.1
+TICK_SECONDS: Final = 0.02
 
 
 class EpochClock:

@@ -8,6 +8,7 @@ misbehaved is never called again.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Final
 
 import wasmtime
@@ -75,7 +76,7 @@ class WasmtimeHost:
     def __init__(self, *, max_memory_bytes: int, timeout: float, runtime: Runtime | None = None) -> None:
         """Instantiate the module with a memory cap and a deadline for each call."""
         self._runtime = runtime = runtime or shared_runtime()
-        self._timeout_ticks = int(timeout / TICK_SECONDS) + 2 if timeout else _NEVER
+        self._timeout_ticks = math.ceil(timeout / TICK_SECONDS) + 1 if timeout else _NEVER
         self._armed_at = -1
         self._lost: InstanceLostError | None = None
         self._store = store = wasmtime.Store(runtime.engine)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
@@ -69,7 +70,14 @@ class CommitLog:
     """The end of a storage that writers append to."""
 
     def __init__(
-        self, storage: Storage, sequence: int, *, sync: bool, wait: bool, executor: Executor
+        self,
+        storage: Storage,
+        sequence: int,
+        *,
+        sync: bool,
+        wait: bool,
+        executor: Executor,
+        on_failure: Callable[[], None],
     ) -> None:
         """Begin after what the storage holds, all of it synced, up to ``sequence``.
 
@@ -79,12 +87,15 @@ class CommitLog:
             sync: Whether a write waits for a sync.
             wait: Whether a write waits for the append.
             executor: Runs flushes that would hold up the event loop.
+            on_failure: Called when the storage turned out to hold less than the engine.
         """
         self.storage = storage
         self.acknowledged = sequence
         self.synced = sequence
         self.failure: StorageError | None = None
         self.poisoned = False
+        self.end = storage.size
+        self._on_failure = on_failure
         self._sync = sync
         self._wait = wait
         self._executor = executor
@@ -103,6 +114,7 @@ class CommitLog:
             group.frames.append(frames)
             group.size += len(frames)
             group.sequence = sequence
+            self.end += len(frames)
             if not self._wait and self.failure is None:
                 self.acknowledged = sequence
         return group
@@ -180,11 +192,14 @@ class CommitLog:
         with self._mutex:
             group.error = self.failure = error
             self.poisoned = poisoned
+        if not poisoned:
+            self._on_failure()
 
     def restart(self, sequence: int) -> None:
         """Go on after the engine was rebuilt from the storage."""
         with self._mutex:
             self.failure = None
+            self.end = self.storage.size
             self.acknowledged = self.synced = sequence
 
     def sync(self) -> None:

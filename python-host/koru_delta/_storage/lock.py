@@ -53,7 +53,14 @@ def lock(path: Path) -> int:
             f"{path} is open already, in process {holder}{where}",
             suggestion="close it there, share that handle, or open with read_only=True",
         ) from None
-    os.lseek(fd, 0, os.SEEK_SET)
-    os.truncate(fd, 0)
-    os.write(fd, f"{os.getpid()}\n".encode())
+    try:
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        os.close(fd)
+        raise StorageError(
+            f"cannot write the lock file {lock_path}: {error.strerror}",
+            suggestion="check the disk and its free space",
+        ) from error
     return fd
