@@ -15,7 +15,7 @@ wasm_opt=$root/pyodide/node_modules/.bin/wasm-opt
 # The features are rustc's for this target, and SIMD: all of it runs on node 20 and wasmtime. The
 # exports removed are two addresses that the linker adds and no host needs.
 wasm_opt_flags=(
-  '--remove-exports=__*' -O3 --enable-bulk-memory --enable-multivalue --enable-mutable-globals
+  '--remove-exports=__*,memcmp,bcmp' -O3 --enable-bulk-memory --enable-multivalue --enable-mutable-globals
   --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext --enable-simd
 )
 

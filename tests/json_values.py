@@ -120,3 +120,11 @@ def nested_objects(depth: int) -> dict[str, Any]:
     for _ in range(depth - 1):
         value = {"a": value}
     return value
+
+
+def deep_document(leaf: int) -> dict[str, Any]:
+    """Half a megabyte whose every field lies at the end of a path of half a megabyte."""
+    document: dict[str, Any] = {f"{i}": leaf for i in range(5000)}
+    for _ in range(100):
+        document = {"k" * 5000: document}
+    return document

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from files import content_of, size_of
+from json_values import deep_document
 
 from koru_delta import Config, Database, KoruDeltaError, LimitExceededError
 
@@ -173,14 +174,6 @@ async def test_a_database_in_memory_that_was_stopped_gives_no_wrong_answer(
     with contextlib.suppress(KoruDeltaError):
         assert await db.get("a", "kept") == 1
         assert await db.list_keys("a") == ["kept"]
-
-
-def deep_document(leaf: int) -> dict[str, Any]:
-    """Half a megabyte whose every field lies at the end of a path of half a megabyte."""
-    document: dict[str, Any] = {f"{i}": leaf for i in range(5000)}
-    for _ in range(100):
-        document = {"k" * 5000: document}
-    return document
 
 
 async def test_a_patch_larger_than_the_memory_is_a_clean_error(open_database: Opener) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from faulty_os import OTHERS, SYNCS, WRITES, faulty_os
 from files import content_of, write_content
+from json_values import deep_document
 from opening import open_and_close_async
 from processes import run_python
 
-from koru_delta import Config, Database, StorageError
+from koru_delta import Config, Database, KoruDeltaError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -150,6 +151,25 @@ async def test_after_a_failed_sync_the_handle_refuses_every_write(
             assert (await db.health()).healthy is False
     found = await stored(path)
     assert found in ({"before": 1}, {"before": 1, "during": 2})
+
+
+async def test_a_handle_that_refuses_writes_goes_on_refusing_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faulty_os(monkeypatch, tmp_path) as faulty:
+        async with Database(tmp_path / "data.koru") as db:
+            await db.put("a", "doc", deep_document(1))
+            await db.put("a", "doc", deep_document(2))
+            faulty.arm(0, SYNCS)
+            with pytest.raises(StorageError):
+                await db.put("a", "during", 1)
+            faulty.disarm()
+            with pytest.raises(KoruDeltaError):  # More than the memory holds.
+                await db.diff("a", "doc")
+            assert await db.get("a", "during", None) is None
+            with pytest.raises(StorageError):
+                await db.put("a", "after", 2)
+            assert await db.list_keys("a") == ["doc"]
 
 
 async def test_what_was_not_acknowledged_is_not_seen(

@@ -12,6 +12,8 @@ nothing outside its own memory.
 Errors are drawn as a tree in :mod:`koru_delta.errors`; each has a ``suggestion``.
 """
 
+from __future__ import annotations
+
 from koru_delta.config import Config
 from koru_delta.database import Database
 from koru_delta.errors import (

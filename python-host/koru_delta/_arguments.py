@@ -30,19 +30,16 @@ _MAX_BATCH_ITEMS: Final = 100_000
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
-def encode_batch(items: list[Item], parts: list[bytes], *, stop_bytes: int | None = None) -> int:
-    """Add items to the payload of a batch.
+def encode_batch(items: list[Item], start: int, payload: bytearray, *, stop: int = 2**62) -> int:
+    """Add items from ``start`` on to the payload of a batch, until it has ``stop`` bytes.
 
-    Args:
-        items: All items of the batch.
-        parts: What was encoded of them so far; more is added.
-        stop_bytes: Stop once this many bytes of values were added.
+    One growing payload and not a list of parts: small objects that all live at once cost more to
+    allocate than their bytes to copy.
 
     Returns:
-        How many of the items are encoded now.
+        The index of the first item that was not added.
     """
-    size = 0
-    for index in range(len(parts) // 4, len(items)):
+    for index in range(start, len(items)):
         item = items[index]
         try:
             if not isinstance(item, tuple | list):
@@ -58,9 +55,8 @@ def encode_batch(items: list[Item], parts: list[bytes], *, stop_bytes: int | Non
                 f"item {index} is not a (namespace, key, value) tuple of proper names: {error}",
                 suggestion="give namespace and key as str, and three parts an item",
             ) from None
-        parts += (BATCH_ITEM.pack(len(space), len(name), len(data), flags), space, name, data)
-        size += len(data)
-        if stop_bytes is not None and size > stop_bytes:
+        payload += BATCH_ITEM.pack(len(space), len(name), len(data), flags) + space + name + data
+        if len(payload) > stop:
             return index + 1
     return len(items)
 

@@ -2,8 +2,8 @@
 
 One rule does it: a value is stored only if decoding its bytes gives an equal value. An encoder
 that writes NaN as null, a tuple as an array or a date as a string is found out by that, at the
-speed of C, whichever encoder it is. Only then does :func:`plain` look for the place. (Looking at the
-type of every part first, to spare the decoding, was measured and took longer than the decoding.)
+speed of C, whichever encoder it is. Only then does :func:`plain` look for the place. (Looking at
+the type of every part first, to spare the decoding, was measured to take longer than that.)
 
 orjson encodes and decodes where it is installed (everywhere but under Pyodide); the standard
 library's C encoder does elsewhere.
@@ -41,9 +41,11 @@ def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
 
 
 try:
-    from orjson import dumps, loads
+    import orjson
 except ImportError:
     dumps, loads = _standard_codec()
+else:
+    dumps, loads = orjson.dumps, orjson.loads
 
 
 def encode(value: Any) -> tuple[int, bytes]:
@@ -95,11 +97,13 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
             "store the parts under keys of their own",
         )
     if isinstance(value, dict):
+        members: dict[Any, Any] = value
         return {
             _plain_key(key, path): plain(item, f"{path}.{key}", depth + 1)
-            for key, item in value.items()
+            for key, item in members.items()
         }
-    return [plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    items: list[Any] = value
+    return [plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(items)]
 
 
 def _plain_key(key: object, path: str) -> str:

@@ -1,23 +1,22 @@
 """An open database: one instance of the engine, one lock, one log.
 
 Every operation is one request of :mod:`koru_delta._protocol`, carried out by :meth:`Session.read`
-or :meth:`Session.write`: on the calling thread if it is short and nobody else holds the instance, else on a worker thread,
-so that the event loop never waits. A write's frames enter the log in the engine's order, under the
-lock of the instance, and the write is acknowledged when its group has settled.
+or :meth:`Session.write`: on the calling thread if it is short and nobody else holds the instance,
+else on a worker thread, so that the event loop never waits. A write's frames enter the log in the
+engine's order, under the lock of the instance, and the write is acknowledged when its group has
+settled.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import os
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import time_ns
-from typing import Any, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import Host
@@ -37,6 +36,9 @@ from koru_delta.errors import (
     StorageError,
     ValidationError,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _READ_BYTES: Final = 4 * 1024 * 1024
 _FRAME_OVERHEAD_BYTES: Final = 256
@@ -75,7 +77,7 @@ def _closed(when: str) -> Refusal:
     return Refusal(
         DatabaseClosedError(
             f"the database is {when}",
-            suggestion="use it inside `async with Database(...) as db:`, or await Database.create()",
+            suggestion="use it inside `async with Database(...)`, or await Database.create()",
         )
     )
 
@@ -86,6 +88,8 @@ _executor: ThreadPoolExecutor | None = None
 
 def worker_threads() -> ThreadPoolExecutor:
     """The process's worker threads, started when first needed."""
+    from concurrent.futures import ThreadPoolExecutor
+
     global _executor
     with _executor_lock:
         if _executor is None:
@@ -168,7 +172,7 @@ class Session:
         host = self._new_host()
         try:
             if self.storage is not None and self.storage.exists:
-                sequence, valid, dropped = self._replay(host, verify=False)
+                sequence, valid, dropped = self._replay(host, self.storage, verify=False)
                 if not self.config.read_only:
                     if valid < self.storage.size:
                         self.storage.truncate(valid)
@@ -197,18 +201,17 @@ class Session:
             "memory_budget": self.config.max_memory_bytes,
         }
 
-    def _replay(self, host: Host, *, verify: bool) -> tuple[int, int, int]:
+    def _replay(self, host: Host, storage: Storage, *, verify: bool) -> tuple[int, int, int]:
         """Feed the log to a new instance: last sequence, valid bytes, dropped bytes."""
-        assert self.storage is not None
         control = {
             "open": self._open_control(),
             "writable": not self.config.read_only,
             "verify": verify,
         }
-        offset, want, size = 0, 0, self.storage.size
+        offset, want, size = 0, 0, storage.size
         piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
         while True:
-            data = self.storage.read(offset, max(want, piece))
+            data = storage.read(offset, max(want, piece))
             end = offset + len(data) >= size or not data
             request = pack(
                 control=json.dumps({**control, "offset": offset}).encode(),
@@ -398,6 +401,8 @@ class Session:
         """Call a function that may take long, on a worker thread unless this may block."""
         if self.blocking:
             return function(*args, **kwargs)
+        import asyncio  # Here: it takes longer to import than everything else of ours.
+
         loop = asyncio.get_running_loop()
         call = functools.partial(function, *args, **kwargs)
         return await loop.run_in_executor(worker_threads(), call)
@@ -413,11 +418,7 @@ class Session:
         log = self.log
         if not isinstance(log, CommitLog):
             return
-        if log.poisoned and log.failure is not None:
-            raise StorageError(
-                f"no more writes after a failed one: {log.failure.message}",
-                suggestion="close the database and open it again: what was acknowledged is there",
-            )
+        self._refuse_poisoned()
         limit = self.config.max_disk_bytes
         if limit is not None and log.end + size + _FRAME_OVERHEAD_BYTES > limit:
             if opcode in _SHRINKING:
@@ -428,6 +429,14 @@ class Session:
             )
 
     # After a failure.
+
+    def _refuse_poisoned(self) -> None:
+        log = self.log
+        if isinstance(log, CommitLog) and log.poisoned and log.failure is not None:
+            raise StorageError(
+                f"nothing is written after a failure: {log.failure.message}",
+                suggestion="close the database and open it again: what was acknowledged is there",
+            )
 
     def _lose(self, error: InstanceLostError) -> KoruDeltaError:
         """Give up an instance that trapped. With a file, the next call makes a new one."""
@@ -445,7 +454,12 @@ class Session:
         return error
 
     def _rebuild(self) -> None:
-        """Replace the instance by one with what the file holds."""
+        """Replace the instance by one with what the file holds.
+
+        Raises:
+            StorageError: If a sync failed before: what the file holds is not known.
+        """
+        self._refuse_poisoned()
         if isinstance(self.log, CommitLog):
             self.log.flush()  # What the lost instance handed over is written first.
         self._host.close()
@@ -483,7 +497,7 @@ class Session:
                 self.log.flush()
             host = self._new_host()
             try:
-                self._replay(host, verify=True)
+                self._replay(host, self.storage, verify=True)
                 commits = json.loads(self._checked(host, op.STATS, pack())[2])["commits"]
                 return FileCheck(commits=commits, problem=None)
             except CorruptionError as error:

@@ -24,8 +24,8 @@ class Config:
     Attributes:
         path: The database file; ``~`` expands and missing directories are made. None for a
             database in memory. A lock file, ``<path>.lock``, stands beside it.
-        max_memory_mb: Cap of the engine's memory in MiB, at least 4; 0 for the 4096 that WebAssembly
-            reaches. A write that would pass it raises ``LimitExceededError``.
+        max_memory_mb: Cap of the engine's memory in MiB, at least 4; 0 for the 4096 that
+            WebAssembly reaches. A write that would pass it raises ``LimitExceededError``.
         max_disk_mb: Cap of the file in MiB; 0 for none. A write that would pass it raises
             ``LimitExceededError``; deleting and erasing stay possible.
         enable_wal: Write each change to the log before it is acknowledged. With False changes are

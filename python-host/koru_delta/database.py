@@ -211,13 +211,13 @@ class Database:
         """
         batch = check_batch(items)
         session = self._session
-        parts: list[bytes] = []
+        payload = bytearray()
         long = len(batch) > _LONG_ITEMS
-        if not long:
-            long = encode_batch(batch, parts, stop_bytes=_LONG_BYTES) < len(batch)
-        if long:
-            await session.in_thread(encode_batch, batch, parts)
-        await session.write(op.PUT_BATCH, payload=b"".join(parts), long=long)
+        start = 0 if long else encode_batch(batch, 0, payload, stop=_LONG_BYTES)
+        if start < len(batch):
+            await session.in_thread(encode_batch, batch, start, payload)
+        long = len(payload) > _LONG_BYTES
+        await session.write(op.PUT_BATCH, payload=bytes(payload), long=long)
         return len(batch)
 
     async def delete(self, namespace: str, key: str) -> bool:

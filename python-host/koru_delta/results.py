@@ -13,8 +13,11 @@ from koru_delta._times import to_datetime
 __all__ = ["Health", "Stats", "VerifyReport", "Version"]
 
 _RECORD: Final = Struct("<16sQ16sHHHHIIB7x")
-_VALUE_PLACE: Final = Struct("<HHHHI4xB").unpack_from
+_places: Final = Struct("<Q16xHHHHI4xB").unpack_from
+_PAGE_VERSIONS: Final = 256
+_PAGE_BYTES: Final = 256 * 1024
 _NO_ID: Final = bytes(16)
+_JSON: Final = 0
 _BYTES: Final = 1
 _DELETED: Final = 2
 _set = object.__setattr__
@@ -51,12 +54,14 @@ class Version:
     embedding: Any
     model: str
     _record: bytes = field(default=b"", repr=False, compare=False)
+    _page: list[Version] | None = field(default=None, repr=False, compare=False)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for a slot that is not filled yet: versions come as records and are taken
         # apart when somebody looks.
-        if name == "value":
-            return _fill_value(self)
+        if name in _PAGED:
+            _fill_page(self._page or [self])
+            return object.__getattribute__(self, name)
         if name not in _LAZY:
             raise AttributeError(name)
         _fill(self)
@@ -75,27 +80,42 @@ class Version:
         )
 
 
-_set_value: Final = Version.value.__set__  # type: ignore[attr-defined]
-_set_record: Final = Version._record.__set__  # type: ignore[attr-defined]
+_set_value: Final = vars(Version)["value"].__set__
+_set_record: Final = vars(Version)["_record"].__set__
 _new: Final = object.__new__
-_LAZY: Final = frozenset(Version.__slots__) - {"_record", "__weakref__"}
+_set_timestamp_us: Final = vars(Version)["timestamp_us"].__set__
+_set_page: Final = vars(Version)["_page"].__set__
+_PAGED: Final = frozenset({"value", "timestamp_us"})
+_LAZY: Final = frozenset(Version.__slots__) - {"_record", "_page", "__weakref__"}
 
 
 def version_from_record(record: bytes) -> Version:
     """The version that a record holds. Constant time: it is taken apart when looked at."""
     version = _new(Version)
     _set_record(version, record)
+    _set_page(version, None)
     return version
 
 
 def versions_from_payload(payload: bytes) -> list[Version]:
-    """The versions of a reply: a count, that many lengths, the records."""
+    """The versions of a reply: a count, that many lengths, the records.
+
+    They are taken apart when looked at. A value is looked at together with those of the same
+    page: one call of the decoder for many values costs a fraction of many calls.
+    """
     count = int.from_bytes(payload[:4], "little")
     start = 4 + 4 * count
     found: list[Version] = []
+    page: list[Version] = []
+    page_end = start + _PAGE_BYTES
     for length in unpack_from(f"<{count}I", payload, 4):
+        if len(page) == _PAGE_VERSIONS or page_end < start:
+            page = []
+            page_end = start + _PAGE_BYTES
         version = _new(Version)
         _set_record(version, payload[start : start + length])
+        _set_page(version, page)
+        page.append(version)
         found.append(version)
         start += length
     return found
@@ -106,17 +126,27 @@ def record_pairs(payload: bytes) -> list[tuple[str, Any]]:
     return [(version.key, version.value) for version in versions_from_payload(payload)]
 
 
-def _fill_value(version: Version) -> Any:
-    record = version._record
-    namespace_len, key_len, model_len, cause_count, length, kind = _VALUE_PLACE(record, 40)
-    start = 64 + namespace_len + key_len + model_len + 16 * cause_count
-    value = None
-    if kind != _DELETED:
-        value = record[start : start + length]
-        if kind != _BYTES:
-            value = _json.loads(value)
-    _set_value(version, value)
-    return value
+def _fill_page(page: list[Version]) -> None:
+    """Fill in the values and times of some versions."""
+    texts: list[bytes] = []
+    bytes_values: dict[int, bytes] = {}
+    for version in page:
+        record = version._record
+        timestamp_us, namespace_len, key_len, model_len, cause_count, length, kind = _places(
+            record, 16
+        )
+        _set_timestamp_us(version, timestamp_us)
+        start = _RECORD.size + namespace_len + key_len + model_len + 16 * cause_count
+        data = record[start : start + length]
+        if kind == _BYTES:
+            bytes_values[len(texts)] = data
+        texts.append(data if kind == _JSON else b"null")
+    values: list[Any] = _json.loads(b"[%b]" % b",".join(texts))
+    for index, data in bytes_values.items():
+        values[index] = data
+    for version, value in zip(page, values, strict=True):
+        _set_value(version, value)
+        _set_page(version, None)
 
 
 def _fill(version: Version) -> None:
@@ -135,7 +165,7 @@ def _fill(version: Version) -> None:
     _set(version, "key", key)
     _set(version, "version_id", version_id.hex())
     _set(version, "timestamp", to_datetime(timestamp_us))
-    _set(version, "timestamp_us", timestamp_us)
+    _set_timestamp_us(version, timestamp_us)
     _set(version, "previous", None if previous == _NO_ID else previous.hex())
     _set(version, "caused_by", tuple(causes[i : i + 16].hex() for i in range(0, len(causes), 16)))
     _set(version, "deleted", deleted)

@@ -5,6 +5,8 @@
 //! never changes. Payload and journal addresses hold until the next call.
 
 #[cfg(target_arch = "wasm32")]
+mod compare;
+#[cfg(target_arch = "wasm32")]
 mod heap;
 
 use core::cell::RefCell;

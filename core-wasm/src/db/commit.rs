@@ -96,7 +96,7 @@ impl<'a> Draft<'a> {
 /// Checks the components of a vector.
 fn check_vector(vector: &[u8]) -> Result<()> {
     let dimension = vector.len() / 4;
-    if dimension > MAX_DIMENSION || vector.len() % 4 != 0 {
+    if dimension > MAX_DIMENSION || !vector.len().is_multiple_of(4) {
         let message =
             format!("the vector has {dimension} components; the limit is {MAX_DIMENSION}");
         return Err(Error::new(Kind::Invalid, message, "use a model of fewer dimensions"));
@@ -200,6 +200,19 @@ impl Database {
         } else {
             self.visible_timestamp = timestamp;
         }
+    }
+
+    /// Refuses an answer whose making would take more memory than there is.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<()> {
+        let budget = self.options.memory_budget;
+        if budget > 0 && (self.options.memory_used)().saturating_add(bytes) > budget {
+            return Err(Error::new(
+                Kind::Limit,
+                format!("the answer may take {bytes} bytes, more than the memory has left"),
+                "raise Config.max_memory_mb, or ask for less",
+            ));
+        }
+        Ok(())
     }
 
     /// Refuses new data that would leave too little memory to go on reading and deleting.

@@ -9,6 +9,11 @@ use crate::log::record::{Record, ValueKind};
 
 use super::Database;
 
+/// A tree of values takes up to this many times the memory of its text.
+const TREE_BYTES_PER_TEXT_BYTE: usize = 40;
+/// Memory of one operation of a patch, in the patch and in its text, without path and value.
+const OPERATION_BYTES: usize = 256;
+
 impl Database {
     /// The patch that turns version `from` into version `to`. By default the key's last version
     /// and the one before it. A deletion, and what was before the first version, count as no
@@ -34,8 +39,13 @@ impl Database {
             Some(id) => Some(self.version_of(namespace, key, &id)?),
             None => to.fields().previous.map(|id| self.version(&id)).transpose()?,
         };
+        let texts = to.value().len() + from.map_or(0, |record| record.value().len());
+        self.check_room(TREE_BYTES_PER_TEXT_BYTE.saturating_mul(texts))?;
         let before = from.map(document).transpose()?.flatten();
         let after = document(to)?;
+        let size =
+            |document: &Option<Value>| document.as_ref().map_or(0, |root| patch_bound(root, 0));
+        self.check_room(size(&before).saturating_add(size(&after)))?;
         let patch = match (before, after) {
             (Some(before), Some(after)) => {
                 serde_json::to_string(&json_patch::diff(&before, &after))
@@ -63,6 +73,23 @@ impl Database {
         );
         Err(Error::new(Kind::Invalid, message, "take ids from the history of this key"))
     }
+}
+
+/// Most bytes that a patch about everything in `value` can take, where the path to it has `path`
+/// bytes: a patch repeats the whole path of each part that changed.
+fn patch_bound(value: &Value, path: usize) -> usize {
+    let parts: usize = match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| patch_bound(member, path + 2 * name.len() + 1))
+            .fold(0, usize::saturating_add),
+        Value::Array(items) => {
+            items.iter().map(|item| patch_bound(item, path + 8)).fold(0, usize::saturating_add)
+        }
+        Value::String(text) => 6 * text.len(),
+        _ => 32,
+    };
+    parts.saturating_add(2 * path + OPERATION_BYTES)
 }
 
 fn document(record: &Record) -> Result<Option<Value>> {

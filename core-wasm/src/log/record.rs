@@ -124,7 +124,7 @@ impl Record {
                 ValueKind::Bytes => true,
                 ValueKind::Deleted => fields.value.is_empty() && fields.vector.is_empty(),
             };
-        sound.then(|| record)
+        if sound { Some(record) } else { None }
     }
 
     fn read(&self) -> Option<Fields<'_>> {

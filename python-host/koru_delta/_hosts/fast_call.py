@@ -19,8 +19,7 @@ import wasmtime
 _TEST_MODULE: Final = bytes.fromhex(
     # (module (func (export "f") (param i32 i32) (result i32)
     #   local.get 0 i32.eqz if unreachable end local.get 0 local.get 1 i32.sub))
-    "0061736d0100000001070160027f7f017f03020100070501016600000a10010e00"
-    "2000450440000b200020016b0b"
+    "0061736d0100000001070160027f7f017f03020100070501016600000a10010e002000450440000b200020016b0b"
 )
 
 
@@ -54,7 +53,11 @@ class Call(Protocol):
 
     words: Words
     trap: Any
-    invoke: Callable[[], Any]
+
+    @property
+    def invoke(self) -> Callable[[], Any]:
+        """Call the function; something true if that failed."""
+        ...
 
     def failure(self, error: Any) -> CallError:
         """What went wrong."""
@@ -100,7 +103,8 @@ class FastCall:
         self.words: Words = memoryview(self._values).cast("B").cast("i")
         # A function object of our own, so that prepared pointers are passed as they are.
         pointer = ctypes.c_void_p
-        call = ctypes.CDLL(None, handle=ffi.dll._handle).wasmtime_func_call_unchecked
+        library: Any = vars(ffi)["dll"]
+        call = ctypes.CDLL(None, handle=library._handle).wasmtime_func_call_unchecked
         call.restype = pointer
         self.invoke = functools.partial(
             call,
@@ -160,4 +164,6 @@ def fast_calls_work(engine: wasmtime.Engine) -> bool:
 
 def memory_view(memory: wasmtime.Memory, store: wasmtime.Store) -> Words:
     """The linear memory as writable bytes. It dangles once the memory grows or the store closes."""
-    return memoryview(memory.get_buffer_ptr(store)).cast("B")
+    address: Any = ctypes.cast(memory.data_ptr(store), ctypes.c_void_p).value
+    size = memory.data_len(store)
+    return memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")

@@ -15,7 +15,14 @@ import wasmtime
 
 from koru_delta._hosts.compile_cache import cache_settings
 from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
-from koru_delta._hosts.fast_call import CallError, Call, FastCall, PublicCall, fast_calls_work, memory_view
+from koru_delta._hosts.fast_call import (
+    Call,
+    CallError,
+    FastCall,
+    PublicCall,
+    fast_calls_work,
+    memory_view,
+)
 from koru_delta._hosts.module import module_bytes
 from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
@@ -58,10 +65,20 @@ class Runtime:
         self.module = wasmtime.Module(self.engine, module)
         exports = {export.name for export in self.module.exports}
         if list(self.module.imports) or exports != _EXPORTS:
-            raise KoruDeltaError(
-                "the module imports something or exports other names than it should",
-                suggestion="install koru-delta again: the module is not the engine",
-            )
+            raise _foreign_module()
+
+
+def _foreign_module() -> KoruDeltaError:
+    return KoruDeltaError(
+        "the module imports something or exports other names than it should",
+        suggestion="install koru-delta again: the module is not the engine",
+    )
+
+
+def _function(function: object) -> wasmtime.Func:
+    if not isinstance(function, wasmtime.Func):
+        raise _foreign_module()
+    return function
 
 
 @functools.cache
@@ -73,7 +90,9 @@ def shared_runtime() -> Runtime:
 class WasmtimeHost:
     """One instance. See :class:`koru_delta._hosts.base.Host`."""
 
-    def __init__(self, *, max_memory_bytes: int, timeout: float, runtime: Runtime | None = None) -> None:
+    def __init__(
+        self, *, max_memory_bytes: int, timeout: float, runtime: Runtime | None = None
+    ) -> None:
         """Instantiate the module with a memory cap and a deadline for each call."""
         self._runtime = runtime = runtime or shared_runtime()
         self._timeout_ticks = math.ceil(timeout / TICK_SECONDS) + 1 if timeout else _NEVER
@@ -84,18 +103,12 @@ class WasmtimeHost:
         store.set_epoch_deadline(_NEVER)
         try:
             exports = wasmtime.Instance(store, runtime.module, []).exports(store)
-            memory, self._ask, call = (
-                exports["memory"], exports["koru_request"], exports["koru_call"],
-            )  # fmt: skip
-            version = exports["koru_abi_version"]
-            if not (
-                isinstance(memory, wasmtime.Memory)
-                and isinstance(self._ask, wasmtime.Func)
-                and isinstance(call, wasmtime.Func)
-                and isinstance(version, wasmtime.Func)
-            ):
-                raise KoruDeltaError("the module's exports are not of the expected kinds")
-            if (found := version(store)) != ABI_VERSION:
+            memory = exports["memory"]
+            if not isinstance(memory, wasmtime.Memory):
+                raise _foreign_module()
+            self._ask = _function(exports["koru_request"])
+            call = _function(exports["koru_call"])
+            if (found := _function(exports["koru_abi_version"])(store)) != ABI_VERSION:
                 raise KoruDeltaError(
                     f"the module speaks protocol {found}, this package {ABI_VERSION}",
                     suggestion="install koru-delta again: its parts are of different releases",
@@ -197,4 +210,3 @@ class WasmtimeHost:
         self._lost = InstanceLostError(f"the engine stopped: {reason}", timed_out=timed_out)
         self._armed_at = _LOST
         return self._lost
-

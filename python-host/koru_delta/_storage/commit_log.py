@@ -2,7 +2,7 @@
 
 Writers add their frames to the open group and wait for it. Whoever comes first flushes it for all:
 on the calling thread while syncing is quick (handing it to another thread costs as much as the
-sync itself), in a worker thread once a sync has taken longer than the event loop should stand
+sync itself), in a worker thread once syncs take longer than the event loop should stand
 still. There is no artificial delay: a group is what gathered during one turn of the event loop, or
 while the flush before it was under way.
 
@@ -13,19 +13,21 @@ nothing is written any more.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from koru_delta._storage.base import Storage
 from koru_delta._storage.file import UncleanError
 from koru_delta.errors import StorageError
 
+if TYPE_CHECKING:
+    from asyncio import Future
+    from concurrent.futures import Executor
+
 _QUICK_SYNC_SECONDS: Final = 0.001
-_SLOW_DECAY: Final = 0.9
+_SLOWNESS_WEIGHT: Final = 0.2
 _BUFFER_BYTES: Final = 4 * 1024 * 1024
 """Without a write-ahead log, this much gathers before it is written."""
 
@@ -103,7 +105,7 @@ class CommitLog:
         self._mutex = threading.Lock()
         self._flushing = threading.Lock()
         self._slowness = 0.0
-        self._flight: asyncio.Future[None] | None = None
+        self._flight: Future[None] | None = None
 
     def append(self, frames: bytes, sequence: int) -> Group | None:
         """Add a write's frames to the open group, in the engine's order; None if it has none."""
@@ -125,6 +127,8 @@ class CommitLog:
         Raises:
             StorageError: If it could not be written.
         """
+        import asyncio  # Here: it takes longer to import than everything else of ours.
+
         if not self._wait:
             if group.size > _BUFFER_BYTES and not group.done:
                 self.flush()
@@ -145,20 +149,19 @@ class CommitLog:
             raise group.error
 
     async def _flush_somewhere(self) -> None:
-        if self._flight is None and self._slowness <= _QUICK_SYNC_SECONDS:
-            if not self._flushing.locked():
-                self.flush()
-                return
+        import asyncio
+
+        is_quick = self._slowness <= _QUICK_SYNC_SECONDS
+        if is_quick and not self._flushing.locked():
+            self.flush()
+            return
         flight = self._flight
-        if flight is None:
+        # One that has ended may still stand here: to wait for it would take no time, for ever.
+        if flight is None or flight.done():
             loop = asyncio.get_running_loop()
             flight = self._flight = loop.run_in_executor(self._executor, self.flush)
-            flight.add_done_callback(self._landed)
         # Shielded: a waiter that is cancelled must not take the flush of all others with it.
         await asyncio.shield(flight)
-
-    def _landed(self, _: asyncio.Future[None]) -> None:
-        self._flight = None
 
     def flush(self) -> None:
         """Append and sync the open group. Its error, if any, is left in it."""
@@ -198,7 +201,8 @@ class CommitLog:
     def restart(self, sequence: int) -> None:
         """Go on after the engine was rebuilt from the storage."""
         with self._mutex:
-            self.failure = None
+            if not self.poisoned:
+                self.failure = None
             self.end = self.storage.size
             self.acknowledged = self.synced = sequence
 
@@ -207,7 +211,7 @@ class CommitLog:
         start = time.perf_counter()
         self.storage.sync()
         taken = time.perf_counter() - start
-        self._slowness = max(taken, self._slowness * _SLOW_DECAY)
+        self._slowness += _SLOWNESS_WEIGHT * (taken - self._slowness)
 
     def close(self) -> None:
         """Write and sync what is left.

@@ -92,7 +92,9 @@ class FileStorage:
         """Bytes from ``offset`` on."""
         try:
             data = os.pread(self._fd, size, offset)
-            while 0 < len(data) < size and (more := os.pread(self._fd, size - len(data), offset + len(data))):
+            while 0 < len(data) < size and (
+                more := os.pread(self._fd, size - len(data), offset + len(data))
+            ):
                 data += more
         except OSError as error:
             raise _failure(self.path, "read", error) from error
@@ -106,7 +108,9 @@ class FileStorage:
         written = 0
         try:
             while written < len(data):
-                written += os.pwrite(self._fd, data[written:] if written else data, self._size + written)
+                written += os.pwrite(
+                    self._fd, data[written:] if written else data, self._size + written
+                )
         except OSError as error:
             self._cut_back()
             raise _failure(self.path, "write to", error) from error

@@ -46,7 +46,7 @@ fn recover(file: &[u8], piece: usize) -> (Result<Outcome>, usize) {
         };
         match recovery.feed(offset as u64, &file[offset..end], last, &mut count) {
             Ok(Progress::More { offset: next, want: more }) => {
-                assert!(!last && next as usize >= offset);
+                assert!(!last && next >= offset as u64);
                 (offset, want) = (usize::try_from(next).unwrap(), more);
             }
             Ok(Progress::Done(outcome)) => return (Ok(outcome), groups),
