@@ -88,7 +88,8 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
         if isfinite(value):
             return float(value)
         raise _refuse(path, f"the float {float(value)}", "store None, or a string, instead")
-    if not isinstance(value, dict | list):
+    kind: type[Any] = type(value)
+    if not issubclass(kind, dict | list):
         raise _refuse_type(path, value)
     if depth == MAX_DEPTH:
         raise _refuse(
@@ -96,7 +97,7 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
             f"nested deeper than {MAX_DEPTH} levels, or contains itself",
             "store the parts under keys of their own",
         )
-    if isinstance(value, dict):
+    if issubclass(kind, dict):
         members: dict[Any, Any] = value
         return {
             _plain_key(key, path): plain(item, f"{path}.{key}", depth + 1)
