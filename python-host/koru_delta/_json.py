@@ -88,8 +88,8 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
         if isfinite(value):
             return float(value)
         raise _refuse(path, f"the float {float(value)}", "store None, or a string, instead")
-    kind: type[Any] = type(value)
-    if not issubclass(kind, dict | list):
+    is_dict = issubclass(type(value), dict)
+    if not is_dict and not issubclass(type(value), list):
         raise _refuse_type(path, value)
     if depth == MAX_DEPTH:
         raise _refuse(
@@ -97,7 +97,7 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
             f"nested deeper than {MAX_DEPTH} levels, or contains itself",
             "store the parts under keys of their own",
         )
-    if issubclass(kind, dict):
+    if is_dict:
         members: dict[Any, Any] = value
         return {
             _plain_key(key, path): plain(item, f"{path}.{key}", depth + 1)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, ParamSpec, T
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import Host
 from koru_delta._hosts.wasmtime_host import InstanceLostError, WasmtimeHost
+from koru_delta._hot_cache import HotCache
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply
 from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
@@ -106,6 +107,7 @@ class Session:
         self.blocking = blocking
         self.storage: Storage | None = None
         self.recovered_bytes = 0
+        self.hot = HotCache(config.hot_cache_size)
         self._host: Host = _closed("not open yet")
         self.log: CommitLog | NoLog = NoLog()
         self._lock = threading.Lock()
@@ -238,6 +240,7 @@ class Session:
                 return
             host, self._host = self._host, _closed("closed")
             host.close()
+            self.hot.clear()
             _open_sessions.discard(self)
         try:
             self.log.close()
@@ -339,15 +342,11 @@ class Session:
         if reply[0]:
             raise_error(reply, namespace, key)
         if group is not None:
-            await self.settle(group)
+            if self.blocking:
+                group.wait()
+            else:
+                await group
         return reply
-
-    async def settle(self, group: Group) -> None:
-        """Return when a write's group may be acknowledged."""
-        if self.blocking:
-            self.log.settle_blocking(group)
-        else:
-            await self.log.settle(group)
 
     def try_call(self, opcode: int, request: bytes) -> Reply | None:
         """Call the instance now; None if that would mean to wait."""
@@ -463,6 +462,7 @@ class Session:
         if isinstance(self.log, CommitLog):
             self.log.flush()  # What the lost instance handed over is written first.
         self._host.close()
+        self.hot.clear()  # Sequences that were lost are given out again.
         self._host, sequence = self._load()
         if isinstance(self.log, CommitLog):
             self.log.restart(sequence)
@@ -474,7 +474,6 @@ class Session:
         with self._lock:
             return self._checked(self._host, op.HEAD, pack())[2].decode()
 
-    @property
     def memory_bytes(self) -> int:
         """Bytes of linear memory taken."""
         with self._lock:

@@ -26,7 +26,6 @@ from koru_delta._arguments import (
     put_control,
     version_id_bytes,
 )
-from koru_delta._hot_cache import HotCache
 from koru_delta._protocol import FLAG_QUIET, NOW, REPLY_BYTES, REPLY_TRUE
 from koru_delta._replies import raise_error
 from koru_delta._session import Session
@@ -74,7 +73,6 @@ class Database:
         """Prepare; nothing is opened until ``async with`` or :meth:`create`."""
         self._config = config if isinstance(config, Config) else Config(path=config)
         self._session = Session(self._config)
-        self._hot = HotCache(self._config.hot_cache_size)
 
     # Opening and closing.
 
@@ -105,11 +103,11 @@ class Database:
             StorageError: If what ``enable_wal=False`` had gathered could not be written.
         """
         await self._session.in_thread(self._session.close)
-        self._hot.clear()
 
     async def __aenter__(self) -> Self:
-        """Open."""
-        await self._open()
+        """Open, unless :meth:`create` has."""
+        if not self._session.is_open:
+            await self._open()
         return self
 
     async def __aexit__(
@@ -185,7 +183,10 @@ class Database:
         if reply[0]:
             raise_error(reply, namespace, key)
         if group is not None:
-            await session.settle(group)
+            if session.blocking:
+                group.wait()
+            else:
+                await group
         return version_from_record(reply[2])
 
     async def put_batch(self, items: Iterable[Item]) -> int:
@@ -249,7 +250,9 @@ class Database:
         return version_from_record(reply[2])
 
     async def erase(self, namespace: str, key: str) -> int:
-        """Remove every version of a key for good. They cannot be read again from now on.
+        """Remove every version of a key. They cannot be read again from now on.
+
+        Their bytes stay in the file until it is compacted.
 
         Returns:
             How many versions there were.
@@ -287,7 +290,7 @@ class Database:
         # The shortest way in: what Session.read does, without what a get does not need.
         session = self._session
         moment = session.log.acknowledged
-        hot = self._hot
+        hot = session.hot
         if at is None and hot.moment == moment:
             data = hot.find(namespace, key)
             if data is not None:
@@ -523,7 +526,7 @@ class Database:
             keys=engine["keys"],
             versions=engine["versions"],
             namespaces=engine["namespaces"],
-            memory_bytes=session.memory_bytes,
+            memory_bytes=await session.in_thread(session.memory_bytes),
             memory_used_bytes=engine["memory_used"],
             record_bytes=engine["record_bytes"],
             disk_bytes=0 if storage is None else storage.size,

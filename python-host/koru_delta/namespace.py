@@ -103,5 +103,5 @@ class Namespace:
         return await self._database.delete(self.name, key)
 
     async def erase(self, key: str) -> int:
-        """Remove every version of a key for good."""
+        """Remove every version of a key."""
         return await self._database.erase(self.name, key)

@@ -123,7 +123,7 @@ impl Database {
         .with("current", current))
     }
 
-    /// Checks that ids are of visible versions and returns them one after the other, each once.
+    /// Checks that ids are of known versions and returns them one after the other, each once.
     ///
     /// # Errors
     /// `Invalid` that names the first unknown id.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,8 @@ def module_bytes() -> bytes:
             f"the engine is missing from the installation: {error}",
             suggestion="install koru-delta again; in a checkout, run make module",
         ) from error
+    import hashlib  # Here: it takes milliseconds to import.
+
     if hashlib.sha256(data).hexdigest() != digest:
         raise KoruDeltaError(
             f"the engine at {_MODULE} is not the one that was built: its SHA-256 differs",

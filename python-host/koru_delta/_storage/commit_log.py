@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final
 
 from koru_delta._storage.base import Storage
 from koru_delta._storage.file import UncleanError
@@ -33,16 +33,43 @@ _BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 
 class Group:
-    """Frames that are appended and synced together."""
+    """Frames that are appended and synced together. Await it to have them acknowledged."""
 
-    __slots__ = ("done", "error", "frames", "sequence", "size")
+    __slots__ = ("done", "error", "frames", "log", "sequence", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, log: CommitLog) -> None:
+        self.log = log
         self.frames: list[bytes] = []
         self.size = 0
         self.sequence = 0
         self.done = False
         self.error: StorageError | None = None
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Return when the group may be acknowledged.
+
+        Raises:
+            StorageError: If it could not be written.
+        """
+        log = self.log
+        if log.waits_for_sync:
+            yield  # One turn of the event loop: whoever is ready joins the group.
+            while not self.done:
+                yield from log.flush_somewhere().__await__()
+        else:
+            log.flush_if_due(self)
+        if self.error is not None:
+            raise self.error
+
+    def wait(self) -> None:
+        """As awaiting it, for a thread that may stand still."""
+        if self.log.waits_for_sync:
+            if not self.done:
+                self.log.flush()
+        else:
+            self.log.flush_if_due(self)
+        if self.error is not None:
+            raise self.error
 
 
 class NoLog:
@@ -57,12 +84,6 @@ class NoLog:
     def append(self, _frames: bytes, sequence: int) -> None:
         """Acknowledge: reads see up to ``sequence``."""
         self.acknowledged = sequence
-
-    async def settle(self, group: Group) -> None:
-        """Nothing to wait for."""
-
-    def settle_blocking(self, group: Group) -> None:
-        """Nothing to wait for."""
 
     def close(self) -> None:
         """Nothing to write."""
@@ -98,10 +119,10 @@ class CommitLog:
         self.poisoned = False
         self.end = storage.size
         self._on_failure = on_failure
-        self._sync = sync
+        self.waits_for_sync = sync
         self._wait = wait
         self._executor = executor
-        self._group = Group()
+        self._group = Group(self)
         self._mutex = threading.Lock()
         self._flushing = threading.Lock()
         self._slowness = 0.0
@@ -121,40 +142,18 @@ class CommitLog:
                 self.acknowledged = sequence
         return group
 
-    async def settle(self, group: Group) -> None:
-        """Return when the group may be acknowledged.
-
-        Raises:
-            StorageError: If it could not be written.
-        """
-        import asyncio  # Here: it takes longer to import than everything else of ours.
-
-        if not self._wait:
-            if group.size > _BUFFER_BYTES and not group.done:
-                self.flush()
-        elif self._sync:
-            await asyncio.sleep(0)  # One turn of the loop: whoever is ready joins the group.
-            while not group.done:
-                await self._flush_somewhere()
-        elif not group.done:
-            self.flush()
-        if group.error is not None:
-            raise group.error
-
-    def settle_blocking(self, group: Group) -> None:
-        """As :meth:`settle`, for a thread that may stand still."""
+    def flush_if_due(self, group: Group) -> None:
+        """Append, without a sync, what is to be acknowledged or has become large."""
         if not group.done and (self._wait or group.size > _BUFFER_BYTES):
             self.flush()
-        if group.error is not None:
-            raise group.error
 
-    async def _flush_somewhere(self) -> None:
-        import asyncio
-
-        is_quick = self._slowness <= _QUICK_SYNC_SECONDS
-        if is_quick and not self._flushing.locked():
+    async def flush_somewhere(self) -> None:
+        """Flush here if syncs are quick, else in a worker thread, together with who waits there."""
+        if self._slowness <= _QUICK_SYNC_SECONDS and not self._flushing.locked():
             self.flush()
             return
+        import asyncio  # Here: it takes longer to import than everything else of ours.
+
         flight = self._flight
         # One that has ended may still stand here: to wait for it would take no time, for ever.
         if flight is None or flight.done():
@@ -167,7 +166,7 @@ class CommitLog:
         """Append and sync the open group. Its error, if any, is left in it."""
         with self._flushing:
             with self._mutex:
-                group, self._group = self._group, Group()
+                group, self._group = self._group, Group(self)
                 failure = self.failure
             if failure is not None:
                 group.error = failure
@@ -182,7 +181,7 @@ class CommitLog:
         except StorageError as error:
             self._fail(group, error, poisoned=isinstance(error, UncleanError))
             return
-        if self._sync:
+        if self.waits_for_sync:
             try:
                 self.sync()
             except StorageError as error:

@@ -1,0 +1,15 @@
+//! The protocol is approved as it stands: hosts in the field speak it.
+
+/// BLAKE3 of `src/protocol.rs`.
+const APPROVED: &str = "15e9e3c7e52637c967c3254f746e58b0da5da07908b4cf7a057838830d7b7814";
+
+#[test]
+fn the_protocol_is_the_approved_one() {
+    let found = blake3::hash(include_bytes!("../src/protocol.rs")).to_hex();
+    assert_eq!(
+        found.as_str(),
+        APPROVED,
+        "src/protocol.rs has changed: raise ABI_VERSION there and in python-host/koru_delta/_protocol.py, \
+         then approve the file by putting the hash on the left into tests/protocol.rs",
+    );
+}
