@@ -2,6 +2,7 @@
 
 mod control;
 mod request;
+mod vectors;
 
 use crate::codec::hex::VersionId;
 use crate::codec::{hex, names};
@@ -46,6 +47,9 @@ impl Instance {
                 Self::Open(database) => {
                     database.clear_journal();
                     database.acknowledge(request.acknowledged_sequence);
+                    if opcode != op::EMBED_BATCH {
+                        database.cancel_vectors();
+                    }
                     operate(database, opcode, &request)
                 }
                 _ => Err(Error::protocol("no database is open in this instance")),
@@ -140,6 +144,11 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::STATS => Ok(Reply::json(&db.stats())),
         op::VERIFY => Ok(Reply::json(&db.verify())),
         op::HEAD => Ok(Reply::owned(hex::encode(&db.head()).into_bytes())),
+        op::EMBED_RESERVE => vectors::reserve(db, request),
+        op::EMBED_BATCH => vectors::embed_batch(db, request),
+        op::SIMILAR => vectors::similar(db, request),
+        op::VECTOR => vectors::vector(db, request),
+        op::MAINTAIN => vectors::maintain(db, request),
         _ => Err(Error::protocol(format!("unknown opcode {opcode}"))),
     }
 }
@@ -158,11 +167,17 @@ fn get<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
 }
 
 fn put<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let kept =
+        (request.flags & op::FLAG_KEEP != 0).then(|| db.kept_value(request.namespace, request.key));
+    let (kind, value) = match &kept {
+        Some((kind, value)) => (*kind, value.as_slice()),
+        None => (value_kind(request.flags), request.payload),
+    };
     let mut draft = Draft {
         namespace: request.namespace,
         key: request.key,
-        kind: value_kind(request.flags),
-        value: request.payload,
+        kind,
+        value,
         model: "",
         causes: &[],
         vector: request.vector,

@@ -5,7 +5,7 @@
 //! before it acknowledges the write. Opening a database is feeding the stored bytes back. So the
 //! same requests give the same bytes on every host.
 //!
-//! Imports go one way: `abi` -> [`dispatch`] -> [`db`] -> [`log`] -> [`codec`]. One database is
+//! Imports go one way: `abi` -> [`dispatch`] -> [`db`] -> [`vector`], [`query`], [`log`] -> [`codec`]. One database is
 //! one instance of the module, one linear memory and one [`db::Database`].
 //!
 //! ```
@@ -26,3 +26,5 @@ pub mod error;
 pub mod limits;
 pub mod log;
 pub mod protocol;
+pub mod query;
+pub mod vector;

@@ -27,3 +27,19 @@ pub const MAX_FRAME_PAYLOAD_BYTES: usize =
 /// Part of the memory budget kept free of new data, so that a full database still answers,
 /// deletes and erases: one sixteenth, but at least this many bytes.
 pub const MIN_MEMORY_RESERVE_BYTES: usize = 2 * 1024 * 1024;
+/// Longest filter, in bytes of its JSON: room for an `$in` of a few hundred thousand keys.
+pub const MAX_FILTER_BYTES: usize = 8 * 1024 * 1024;
+/// Deepest nesting of filters and operator objects; their operands may nest like any JSON.
+pub const MAX_FILTER_DEPTH: usize = 64;
+/// Most conditions in one filter: one for each operator, literal or empty filter.
+pub const MAX_FILTER_CONDITIONS: usize = 1000;
+/// Longest pattern of `$regex`, in bytes of UTF-8.
+pub const MAX_REGEX_BYTES: usize = 4096;
+/// Largest program that a `$regex` may compile to, in bytes.
+pub const MAX_REGEX_PROGRAM_BYTES: usize = 256 * 1024;
+/// Most hits that a search returns.
+pub const MAX_TOP_K: usize = 10_000;
+/// Most queries in one batch of searches.
+pub const MAX_QUERIES: usize = 10_000;
+/// Most filters whose matching rows are remembered for each set of vectors.
+pub const MAX_REMEMBERED_FILTERS: usize = 32;

@@ -43,6 +43,8 @@ pub const NOW: u64 = u64::MAX;
 pub const FLAG_BYTES: u32 = 1;
 /// Request flag of `get`: a missing key is reported without looking for near ones.
 pub const FLAG_QUIET: u32 = 2;
+/// Request flag of `put` and of batch items: keep the key's present value, and write the vector.
+pub const FLAG_KEEP: u32 = 8;
 /// Request flag of `replay`: these are the last bytes of the file.
 pub const FLAG_END: u32 = 4;
 
@@ -92,3 +94,17 @@ pub const STATS: u32 = 18;
 pub const VERIFY: u32 = 19;
 /// Hash of the latest commit. Reply: 64 hex digits.
 pub const HEAD: u32 = 20;
+/// Make room for vectors, to be filled in place. Control: `ReserveControl`. Reply: pairs of address
+/// and length in bytes, `u32` each. Nothing but `embed_batch` may follow.
+pub const EMBED_RESERVE: u32 = 21;
+/// Write versions with the vectors in the room made before, in order. Control: `EmbedControl`.
+/// Payload: items as of `put_batch`. Several calls may use up the room.
+pub const EMBED_BATCH: u32 = 22;
+/// Search by vectors (the vector bytes: one query or several). Namespace empty for all. Control:
+/// `SimilarControl`. Payload: a filter, or nothing. Reply: number of queries, number of hits of
+/// each (`u32`), scores (`float32`), versions.
+pub const SIMILAR: u32 = 23;
+/// Read a vector. Reply: `float32` components.
+pub const VECTOR: u32 = 24;
+/// Do a slice of what searches gain from but do not need. Reply flag: nothing is left to do.
+pub const MAINTAIN: u32 = 25;

@@ -83,11 +83,19 @@ impl Model {
 /// One step of a sequence. Numbers pick among what there is.
 #[derive(Clone, Debug)]
 enum Step {
-    Put { name: Name, value: (bool, &'static str), expected: Option<usize>, causes: Vec<usize> },
+    Put {
+        name: Name,
+        value: (bool, &'static str),
+        expected: Option<usize>,
+        causes: Vec<usize>,
+    },
     Batch(Vec<(Name, (bool, &'static str))>),
     Delete(Name),
     Erase(Name),
-    Restore { name: Name, version: usize },
+    Restore {
+        name: Name,
+        version: usize,
+    },
     /// Acknowledge all but so many of the commits.
     Acknowledge(usize),
 }
@@ -243,7 +251,8 @@ impl World {
     }
 
     fn put_batch(&mut self, items: &[(Name, (bool, &'static str))]) -> bool {
-        let drafts: Vec<Draft<'_>> = items.iter().map(|(name, value)| draft(*name, *value)).collect();
+        let drafts: Vec<Draft<'_>> =
+            items.iter().map(|(name, value)| draft(*name, *value)).collect();
         let outcome = self.db.put_batch(self.write(), &drafts);
         if items.iter().any(|(_, value)| *value == (false, NOT_JSON)) {
             assert_eq!(outcome.unwrap_err().kind, Kind::Serialization);
@@ -426,7 +435,7 @@ fn replay(log: &[u8], pieces: &[usize]) -> (Database, Outcome) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_database_answers_as_a_list_of_versions(

@@ -30,7 +30,7 @@ from koru_delta.errors import (
     ValidationError,
 )
 from koru_delta.namespace import Namespace
-from koru_delta.results import Health, Stats, VerifyReport, Version
+from koru_delta.results import Health, Match, Stats, VectorStats, VerifyReport, Version
 from koru_delta.sync_database import SyncDatabase
 
 __version__ = "2.0.0"
@@ -46,6 +46,7 @@ __all__ = [
     "KeyNotFoundError",
     "KoruDeltaError",
     "LimitExceededError",
+    "Match",
     "Namespace",
     "SerializationError",
     "Stats",
@@ -53,6 +54,7 @@ __all__ = [
     "SyncDatabase",
     "UnsupportedFormatError",
     "ValidationError",
+    "VectorStats",
     "VerifyReport",
     "Version",
 ]

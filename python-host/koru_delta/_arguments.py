@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from typing import Any, Final, Literal, TypeAlias
 
 from koru_delta import _json
-from koru_delta._protocol import BATCH_ITEM
+from koru_delta._protocol import BATCH_ITEM, FLAG_KEEP
 from koru_delta.errors import LimitExceededError, ValidationError
 from koru_delta.results import Version
 
@@ -27,6 +29,11 @@ VersionLike: TypeAlias = Version | str
 Item: TypeAlias = tuple[str, str, Any]
 
 _MAX_BATCH_ITEMS: Final = 100_000
+_MAX_NAME_BYTES: Final = 1024
+_MAX_VALUE_BYTES: Final = 8 * 1024 * 1024
+_MAX_TOP_K: Final = 10_000
+_EMBED_BYTES: Final = 16 * 1024 * 1024
+"""Vectors and values of one commit of a batch of vectors."""
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -128,3 +135,92 @@ def check_keys(keys: Iterable[str]) -> list[str]:
     if isinstance(keys, str):
         raise ValidationError("keys is a str", suggestion="give a list of keys, or use get")
     return [check_text("key", key) for key in keys]
+
+
+def encode_embed_items(
+    keys: list[str], values: list[Any] | None, vector_size: int
+) -> Iterator[bytes]:
+    """Payloads of keys and values for rows of vectors, each of a bounded size.
+
+    All items are checked and encoded before the first payload is given out.
+    """
+    payloads: list[bytearray] = [bytearray()]
+    size = 0
+    for index, key in enumerate(keys):
+        name = key.encode()
+        if not name or len(name) > _MAX_NAME_BYTES or b"\0" in name:
+            raise ValidationError(
+                f"row {index}: the key {key!r:.60} is empty, too long, or contains NUL",
+                suggestion=f"give a key of 1 to {_MAX_NAME_BYTES} bytes of UTF-8 without NUL",
+            )
+        flags, data = FLAG_KEEP, b""
+        if values is not None and values[index] is not None:
+            try:
+                flags, data = _json.encode(values[index])
+            except ValidationError as error:
+                message = f"row {index}: {error.message}"
+                raise type(error)(message, suggestion=error.suggestion) from None
+            if len(data) > _MAX_VALUE_BYTES:
+                raise LimitExceededError(
+                    f"row {index}: {len(data)} value bytes; the limit is {_MAX_VALUE_BYTES}",
+                    suggestion="store large values under keys of their own",
+                )
+        if size > _EMBED_BYTES:
+            payloads.append(bytearray())
+            size = 0
+        payloads[-1] += BATCH_ITEM.pack(0, len(name), len(data), flags) + name + data
+        size += vector_size + len(data)
+    return map(bytes, payloads)
+
+
+def with_progress(
+    payloads: Iterator[bytes], total: int, report: Callable[[int, int], object] | None
+) -> Iterator[bytes]:
+    """The payloads, with a report after each was written."""
+    done = 0
+    for payload in payloads:
+        yield payload
+        if report is not None:
+            done += _count_items(payload)
+            report(done, total)
+
+
+def _count_items(payload: bytes) -> int:
+    count = position = 0
+    while position < len(payload):
+        namespace, key, value, _ = BATCH_ITEM.unpack_from(payload, position)
+        position += BATCH_ITEM.size + namespace + key + value
+        count += 1
+    return count
+
+
+def print_progress(done: int, total: int) -> None:
+    """Say on standard error how far a batch is."""
+    end = "\n" if done == total else ""
+    sys.stderr.write(f"\r{done:,} of {total:,} vectors ({100 * done // total} %){end}")
+    sys.stderr.flush()
+
+
+def similar_control(
+    queries: int, top_k: int, threshold: float | None, model: str | None, exact: bool
+) -> dict[str, Any]:
+    """The control object of a search by vector."""
+    if not isinstance(top_k, int) or isinstance(top_k, bool) or not 0 < top_k <= _MAX_TOP_K:
+        raise ValidationError(
+            f"top_k is {top_k!r}; it must be 1 to {_MAX_TOP_K}",
+            suggestion="ask for that many hits",
+        )
+    if threshold is not None:
+        is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+        if not is_number or not isfinite(threshold):
+            raise ValidationError(
+                f"the threshold is {threshold!r}", suggestion="give a finite number, or None"
+            )
+        threshold = float(threshold)
+    return {
+        "queries": queries,
+        "top_k": top_k,
+        "threshold": threshold,
+        "model": None if model is None else check_text("model", model),
+        "exact": bool(exact),
+    }

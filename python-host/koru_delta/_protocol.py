@@ -23,6 +23,7 @@ NOW = 2**64 - 1
 FLAG_BYTES = 1
 FLAG_QUIET = 2
 FLAG_END = 4
+FLAG_KEEP = 8
 REPLY_BYTES = 1
 REPLY_TRUE = 2
 
@@ -46,6 +47,11 @@ ERASE = 17
 STATS = 18
 VERIFY = 19
 HEAD = 20
+EMBED_RESERVE = 21
+EMBED_BATCH = 22
+SIMILAR = 23
+VECTOR = 24
+MAINTAIN = 25
 
 
 Reply: TypeAlias = tuple[int, int, bytes, bytes, int]

@@ -14,9 +14,9 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import Callable
-from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable
+from time import sleep, time_ns
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import Host
@@ -41,8 +41,14 @@ from koru_delta.errors import (
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from koru_delta._vectors import Matrix
+
 _READ_BYTES: Final = 4 * 1024 * 1024
 _FRAME_OVERHEAD_BYTES: Final = 256
+_MAINTENANCE_SLICE: Final = 8192
+"""Rows to code, or similarities to compute, in one go: some milliseconds."""
+_MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
+EmbedItems: TypeAlias = Iterable[bytes]
 P = ParamSpec("P")
 T = TypeVar("T")
 _pack = REQUEST_HEADER.pack
@@ -60,6 +66,9 @@ class Refusal:
     """Stands where an instance would be, and says why there is none."""
 
     memory_bytes = 0
+
+    def fill(self, address: int, parts: Iterable[memoryview]) -> None:
+        """Nothing to fill."""
 
     def __init__(self, error: KoruDeltaError) -> None:
         self._error = error
@@ -112,6 +121,7 @@ class Session:
         self.log: CommitLog | NoLog = NoLog()
         self._lock = threading.Lock()
         self._stale = False
+        self._maintaining = False
         self._guarded = config.path is not None
 
     # Opening and closing.
@@ -146,6 +156,7 @@ class Session:
             raise
         self._host = host
         _open_sessions.add(self)
+        self.maintain_in_background()
 
     def _open_log(self, sequence: int) -> None:
         """Be ready to append after a frame."""
@@ -201,6 +212,8 @@ class Session:
             "database_id": os.urandom(16).hex(),
             "journal": self.storage is not None and not self.config.read_only,
             "memory_budget": self.config.max_memory_bytes,
+            "metric": self.config.vector_metric,
+            "vector_index": self.config.vector_index,
         }
 
     def _replay(self, host: Host, storage: Storage, *, verify: bool) -> tuple[int, int, int]:
@@ -259,6 +272,7 @@ class Session:
         payload: bytes,
         flags: int,
         now: int = 0,
+        vector: bytes | memoryview = b"",
     ) -> bytes:
         """The bytes of a request, as :mod:`koru_delta._protocol` lays them out."""
         log = self.log
@@ -267,10 +281,11 @@ class Session:
             name = key.encode()
         except (UnicodeEncodeError, AttributeError):
             refuse_names(namespace, key)
-        return _pack(
+        head = _pack(
             now, log.acknowledged, at, len(space), len(name), len(control), len(payload), flags,
-            0, log.synced,
+            len(vector), log.synced,
         ) + space + name + control + payload  # fmt: skip
+        return head + vector if vector else head
 
     async def read(
         self,
@@ -282,6 +297,7 @@ class Session:
         control: dict[str, Any] | None = None,
         payload: bytes = b"",
         flags: int = 0,
+        vector: bytes | memoryview = b"",
         long: bool = False,
     ) -> Reply:
         """Carry out an operation that changes nothing.
@@ -294,13 +310,14 @@ class Session:
             control: Options, as the opcode takes them.
             payload: Keys, id or bytes, as the opcode takes them.
             flags: Flags, as the opcode takes them.
+            vector: float32 bytes.
             long: Whether it may take longer than the event loop should stand still.
 
         Raises:
             KoruDeltaError: Whatever the operation came to.
         """
         options = b"" if control is None else json.dumps(control).encode()
-        request = self.request(namespace, key, at, options, payload, flags)
+        request = self.request(namespace, key, at, options, payload, flags, 0, vector)
         reply = None if long else self.try_call(opcode, request)
         if reply is None:
             reply = await self.in_thread(self.call, opcode, request)
@@ -317,6 +334,7 @@ class Session:
         control: dict[str, Any] | None = None,
         payload: bytes = b"",
         flags: int = 0,
+        vector: bytes | memoryview = b"",
         long: bool = False,
     ) -> Reply:
         """Carry out an operation that may change something, and wait until it is acknowledged.
@@ -328,13 +346,15 @@ class Session:
             control: Options, as the opcode takes them.
             payload: Value, items or id, as the opcode takes them.
             flags: Flags, as the opcode takes them.
+            vector: float32 bytes.
             long: Whether it may take longer than the event loop should stand still.
 
         Raises:
             KoruDeltaError: Whatever the operation came to.
         """
         options = b"" if control is None else json.dumps(control).encode()
-        request = self.request(namespace, key, NOW, options, payload, flags, time_ns() // 1000)
+        now = time_ns() // 1000
+        request = self.request(namespace, key, NOW, options, payload, flags, now, vector)
         done = None if long else self.try_append(opcode, request)
         if done is None:
             done = await self.in_thread(self.append, opcode, request)
@@ -426,6 +446,58 @@ class Session:
                 f"the file would grow past Config.max_disk_mb, {limit} bytes; it has {log.end}",
                 suggestion="raise Config.max_disk_mb; nothing was written",
             )
+
+    # Vectors.
+
+    def embed_rows(self, namespace: str, model: str, matrix: Matrix, items: EmbedItems) -> None:
+        """Write versions with the rows of a matrix, in commits of bounded size.
+
+        Each row is copied once, to where it will live. All are checked before the first is
+        written. Blocks, and holds the instance until everything is written.
+        """
+        control = {"model": model, "dimension": matrix.dimension, "count": matrix.count}
+        self._check_writable(op.EMBED_BATCH, 4 * matrix.count * matrix.dimension)
+        with self._lock:
+            if self._stale:
+                self._rebuild()
+            options = json.dumps(control).encode()
+            request = self.request(namespace, "", NOW, options, b"", 0)
+            reply = self._host.call(op.EMBED_RESERVE, request)
+            if reply[0]:
+                raise_error(reply, namespace)
+            words = memoryview(reply[2]).cast("I").tolist()
+            done = 0
+            for address, size in zip(words[::2], words[1::2], strict=True):
+                self._host.fill(address, matrix.read(done, size))
+                done += size
+            for payload in items:
+                now = time_ns() // 1000
+                request = self.request("", "", NOW, b"", payload, 0, now)
+                reply, group = self._append(op.EMBED_BATCH, request)
+                if reply[0]:
+                    raise_error(reply, namespace)
+                if group is not None:
+                    group.wait()
+
+    def maintain_in_background(self) -> None:
+        """Let a worker thread do what searches gain from, unless one does or nothing is left."""
+        if not self._maintaining and self.is_open and not self._maintain(0):
+            self._maintaining = True
+            worker_threads().submit(self._keep_maintaining)
+
+    def _maintain(self, budget: int) -> bool:
+        control = json.dumps({"budget": budget}).encode()
+        reply = self.call(op.MAINTAIN, self.request("", "", NOW, control, b"", 0))
+        return reply[0] != 0 or bool(reply[1] & op.REPLY_TRUE)
+
+    def _keep_maintaining(self) -> None:
+        try:
+            while self.is_open and not self._maintain(_MAINTENANCE_SLICE):
+                sleep(_MAINTENANCE_PAUSE_SECONDS)
+        except KoruDeltaError:
+            pass  # Closed or lost meanwhile: whoever uses it next is told, or finds it rebuilt.
+        finally:
+            self._maintaining = False
 
     # After a failure.
 

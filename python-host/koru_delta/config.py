@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from koru_delta.errors import ValidationError
 
 __all__ = ["Config"]
 
+_INDEXES: Final = ("auto", "exact", "quantized", "hnsw")
+_METRICS: Final = ("cosine", "dot", "l2")
 _MIB: Final = 1024 * 1024
 _MIN_MEMORY_MB: Final = 4
 MAX_MEMORY_BYTES: Final = 4 * 1024 * _MIB
@@ -38,6 +40,11 @@ class Config:
         read_only: Open without a lock and refuse every write.
         operation_timeout: Seconds after which a single operation inside the engine is stopped
             with ``LimitExceededError``; 0 for never.
+        vector_index: How ``similar`` searches. ``exact``: without loss. ``quantized``: by short
+            codes, rescored from float32. ``hnsw``: by a graph, which is built in the background and
+            pays from some 100,000 vectors on. ``auto``: quantised where that is faster than exact.
+        vector_metric: How vectors are compared: ``cosine``; ``dot``, the inner product; or
+            ``l2``, of which the score is the negated squared distance, so that higher is nearer.
 
     Raises:
         ValidationError: That names the field.
@@ -51,6 +58,8 @@ class Config:
     hot_cache_size: int = 1000
     read_only: bool = False
     operation_timeout: float = 30.0
+    vector_index: Literal["auto", "exact", "quantized", "hnsw"] = "auto"
+    vector_metric: Literal["cosine", "dot", "l2"] = "cosine"
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -67,6 +76,9 @@ class Config:
         for name in ("enable_wal", "sync_on_write", "read_only"):
             if not isinstance(getattr(self, name), bool):
                 raise _refuse(name, getattr(self, name), "True or False")
+        for name, known in (("vector_index", _INDEXES), ("vector_metric", _METRICS)):
+            if getattr(self, name) not in known:
+                raise _refuse(name, getattr(self, name), f"one of {', '.join(known)}")
         timeout = self.operation_timeout
         is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
         if not is_number or not 0 <= timeout <= 1e9:

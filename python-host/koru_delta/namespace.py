@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike, bind_batch
@@ -10,7 +10,7 @@ from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike, bind_bat
 if TYPE_CHECKING:
     from koru_delta._times import Time
     from koru_delta.database import Database
-    from koru_delta.results import Version
+    from koru_delta.results import Match, Version
 
 __all__ = ["Namespace"]
 
@@ -39,12 +39,49 @@ class Namespace:
         key: str,
         value: Any,
         *,
+        embedding: Any = None,
+        model: str = "",
         caused_by: VersionLike | Iterable[VersionLike] = (),
         expected_version: VersionLike | Missing | None = UNSET,
     ) -> Version:
         """Write a new version of a key."""
         return await self._database.put(
-            self.name, key, value, caused_by=caused_by, expected_version=expected_version
+            self.name,
+            key,
+            value,
+            embedding=embedding,
+            model=model,
+            caused_by=caused_by,
+            expected_version=expected_version,
+        )
+
+    async def embed(
+        self, key: str, embedding: Any, metadata: Any = None, *, model: str = ""
+    ) -> Version:
+        """Write a new version of a key with a vector."""
+        return await self._database.embed(self.name, key, embedding, metadata, model=model)
+
+    async def similar(
+        self,
+        query: Any,
+        top_k: int = 10,
+        *,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        at: Time | None = None,
+        exact: bool = False,
+    ) -> list[Match]:
+        """The versions whose vectors are nearest to a query, best first."""
+        return await self._database.similar(
+            self.name,
+            query,
+            top_k,
+            threshold=threshold,
+            where=where,
+            model=model,
+            at=at,
+            exact=exact,
         )
 
     async def put_batch(self, items: Iterable[tuple[str, Any]]) -> int:

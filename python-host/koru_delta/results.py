@@ -10,7 +10,7 @@ from typing import Any, Final
 from koru_delta import _json
 from koru_delta._times import to_datetime
 
-__all__ = ["Health", "Stats", "VerifyReport", "Version"]
+__all__ = ["Health", "Match", "Stats", "VectorStats", "VerifyReport", "Version"]
 
 _RECORD: Final = Struct("<16sQ16sHHHHIIB7x")
 _places: Final = Struct("<Q16xHHHHI4xB").unpack_from
@@ -174,6 +174,87 @@ def _fill(version: Version) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """One hit of a search.
+
+    Attributes:
+        namespace: Namespace of the key.
+        key: The key.
+        score: How near it is: higher is nearer.
+        value: The value.
+        version_id: Id of the version that was found.
+        timestamp: When that was written, UTC.
+    """
+
+    namespace: str
+    key: str
+    score: float
+    value: Any
+    version_id: str
+    timestamp: datetime
+
+
+def matches_from_payload(payload: bytes) -> list[list[Match]]:
+    """The hits of each query of a search's reply."""
+    queries = int.from_bytes(payload[:4], "little")
+    counts = unpack_from(f"<{queries}I", payload, 4)
+    start = 4 + 4 * queries
+    scores = unpack_from(f"<{sum(counts)}f", payload, start)
+    versions = versions_from_payload(payload[start + 4 * sum(counts) :])
+    hits = [
+        Match(
+            version.namespace,
+            version.key,
+            score,
+            version.value,
+            version.version_id,
+            version.timestamp,
+        )
+        for version, score in zip(versions, scores, strict=True)
+    ]
+    found: list[list[Match]] = []
+    begin = 0
+    for count in counts:
+        found.append(hits[begin : begin + count])
+        begin += count
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class VectorStats:
+    """One set of vectors: those of a namespace and model.
+
+    Attributes:
+        namespace: The namespace.
+        model: The model; empty for the default one.
+        dimension: Components of each vector.
+        metric: How they are compared.
+        vectors: Vectors that a search of the present finds.
+        held: Vectors held, those of the past included.
+        bytes: Memory that they take, codes and graph included.
+        bytes_per_vector: The same for each vector held.
+        path: How the last search went: ``exact``, ``quantized`` or ``hnsw``; None before one.
+        behind: Vectors that are found by a slower scan until work in the background reaches them.
+    """
+
+    namespace: str
+    model: str
+    dimension: int
+    metric: str
+    vectors: int
+    held: int
+    bytes: int
+    bytes_per_vector: float
+    path: str | None
+    behind: int
+
+
+def vector_stats(held: dict[str, Any]) -> VectorStats:
+    """What the engine reports of a set of vectors."""
+    return VectorStats(**held, bytes_per_vector=held["bytes"] / max(1, held["held"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Sizes and counts of an open database.
 
@@ -190,6 +271,8 @@ class Stats:
         storage: Kind of storage: ``memory`` or ``file``.
         path: The file; None in memory.
         recovered_bytes: Bytes of a torn tail that were cut off when the database was opened.
+        vector_index: How ``similar`` searches: as ``Config.vector_index`` says.
+        vectors: One entry for each namespace and model that has vectors.
     """
 
     keys: int
@@ -204,6 +287,8 @@ class Stats:
     storage: str
     path: str | None
     recovered_bytes: int
+    vector_index: str
+    vectors: tuple[VectorStats, ...]
 
 
 @dataclass(frozen=True, slots=True)

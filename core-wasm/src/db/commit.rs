@@ -1,6 +1,5 @@
 //! The one way in: a group of drafts becomes versions, log frames and a link of the chain.
 
-use crate::codec::bytes::u32_at;
 use crate::codec::{json, names};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{
@@ -10,8 +9,10 @@ use crate::limits::{
 use crate::log::chain::{Commit, Link};
 use crate::log::frame::FrameType;
 use crate::log::record::{Fields, Record, ValueKind};
+use crate::vector::Codes;
 
 use super::Database;
+use super::vectors::At;
 use super::versions::Place;
 
 /// When a write happens, as far as the host knows.
@@ -89,26 +90,13 @@ impl<'a> Draft<'a> {
         if self.kind == ValueKind::Json {
             json::validate(self.value)?;
         }
-        check_vector(self.vector)
-    }
-}
-
-/// Checks the components of a vector.
-fn check_vector(vector: &[u8]) -> Result<()> {
-    let dimension = vector.len() / 4;
-    if dimension > MAX_DIMENSION || !vector.len().is_multiple_of(4) {
-        let message =
-            format!("the vector has {dimension} components; the limit is {MAX_DIMENSION}");
-        return Err(Error::new(Kind::Invalid, message, "use a model of fewer dimensions"));
-    }
-    let component = |index| u32_at(vector, 4 * index).map(f32::from_bits).unwrap_or_default();
-    match (0..dimension).find(|&index| !component(index).is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::new(
-            Kind::Invalid,
-            format!("component {index} of the vector is {}", component(index)),
-            "every component must be a finite number",
-        )),
+        let dimension = self.vector.len() / 4;
+        if dimension > MAX_DIMENSION || !self.vector.len().is_multiple_of(4) {
+            let message =
+                format!("the vector has {dimension} components; the limit is {MAX_DIMENSION}");
+            return Err(Error::new(Kind::Invalid, message, "use a model of fewer dimensions"));
+        }
+        Ok(())
     }
 }
 
@@ -131,6 +119,22 @@ impl Database {
     ///
     /// Costs linear time in the group's bytes, logarithmic in the number of keys.
     pub(super) fn commit(&mut self, write: Write, drafts: &[Draft<'_>]) -> Result<Place> {
+        self.check_drafts(drafts)?;
+        let mut vectors = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            match self.add_vector(draft) {
+                Ok(vector) => vectors.push(vector),
+                Err(error) => {
+                    vectors.into_iter().flatten().for_each(|added| self.vectors.erase(added));
+                    return Err(error);
+                }
+            }
+        }
+        self.commit_checked(write, drafts, &vectors)
+    }
+
+    /// Checks everything that can be wrong with a group, and that there is memory for it.
+    pub(super) fn check_drafts(&mut self, drafts: &[Draft<'_>]) -> Result<()> {
         if drafts.len() > MAX_BATCH_ITEMS {
             return Err(too_large("items in a batch", drafts.len(), MAX_BATCH_ITEMS));
         }
@@ -147,34 +151,67 @@ impl Database {
         if drafts.iter().any(|draft| draft.kind != ValueKind::Deleted) {
             self.check_budget(drafts.len(), bytes, Reserve::Whole)?;
         }
-        self.versions.reserve(drafts.len())?;
+        self.versions.reserve(drafts.len())
+    }
+
+    fn add_vector(&mut self, draft: &Draft<'_>) -> Result<Option<At>> {
+        if draft.vector.is_empty() {
+            return Ok(None);
+        }
+        let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
+        self.vectors.add((namespace, draft.model), draft.vector, Codes::Now).map(Some)
+    }
+
+    /// Writes a checked group whose vectors are in their rows.
+    pub(super) fn commit_checked(
+        &mut self,
+        write: Write,
+        drafts: &[Draft<'_>],
+        vectors: &[Option<At>],
+    ) -> Result<Place> {
         let timestamp = self.begin(write)?;
         let mut link = Link::after(&self.head);
         let mut first = None;
-        for draft in drafts {
-            let place = self.write_draft(timestamp, draft, &mut link);
+        for (draft, vector) in drafts.iter().zip(vectors) {
+            let place = self.write_draft(timestamp, draft, *vector, &mut link);
             first = first.or(Some(place));
         }
         self.finish(drafts.len(), timestamp, &link);
         Ok(first.unwrap_or_default())
     }
 
-    fn write_draft(&mut self, timestamp: u64, draft: &Draft<'_>, link: &mut Link) -> Place {
-        let Self { keyspace, versions, journal, .. } = self;
+    fn write_draft(
+        &mut self,
+        timestamp: u64,
+        draft: &Draft<'_>,
+        held: Option<At>,
+        link: &mut Link,
+    ) -> Place {
+        let Self { keyspace, versions, vectors, journal, .. } = self;
+        let vector = held.map(|held| vectors.bytes(held)).unwrap_or_default();
+        let vector = vector.as_slice();
         // Both were checked to be UTF-8.
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
         let chain = keyspace.chain_mut(namespace, key);
         let previous = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
-        let (kind, value, vector) = (draft.kind, draft.value, draft.vector);
+        let (kind, value) = (draft.kind, draft.value);
         let (model, causes) = (draft.model, draft.causes);
         let fields =
             Fields { timestamp, previous, namespace, key, model, causes, kind, value, vector };
         let (record, digest) = fields.seal();
         link.add(&digest);
         journal.write(FrameType::Version, record.as_bytes());
-        let place = versions.push(record, timestamp);
+        let latest = chain.latest().and_then(|place| versions.get(place)?.vector);
+        let place = versions.push(record.without_vector(), timestamp, held);
         chain.push(place);
+        let unacknowledged = journal.is_stored().then_some(timestamp);
+        if let Some(overwritten) = latest {
+            vectors.retire(overwritten, unacknowledged);
+        }
+        if let Some(held) = held {
+            vectors.attach(held, place, unacknowledged);
+        }
         place
     }
 

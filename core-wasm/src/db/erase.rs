@@ -34,7 +34,9 @@ impl Database {
     pub(super) fn forget(&mut self, namespace: &str, key: &str) -> usize {
         let places = self.keyspace.remove(namespace, key);
         for place in &places {
-            self.versions.erase(*place);
+            if let Some(vector) = self.versions.erase(*place) {
+                self.vectors.erase(vector);
+            }
         }
         places.len()
     }

@@ -15,6 +15,7 @@ mod read;
 mod replay;
 mod stats;
 mod suggest;
+mod vectors;
 mod verify;
 mod versions;
 mod write;
@@ -23,16 +24,19 @@ use std::collections::VecDeque;
 
 use crate::log::chain::Digest;
 use crate::log::header::Header;
+use crate::vector::{Metric, Mode};
 
 pub use commit::{Draft, Write};
 pub use read::{Listing, Value};
 pub use replay::Replay;
 pub use stats::Stats;
+pub use vectors::{Found, SetStats, Similar};
 pub use verify::Verified;
 pub use write::Expected;
 
 use journal::Journal;
 use keyspace::Keyspace;
+use vectors::Vectors;
 use versions::Versions;
 
 /// How a database is opened.
@@ -46,11 +50,22 @@ pub struct Options {
     pub memory_budget: usize,
     /// Bytes of memory in use now.
     pub memory_used: fn() -> usize,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// How vectors are searched.
+    pub mode: Mode,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { database_id: [0; 16], journal: true, memory_budget: 0, memory_used: || 0 }
+        Self {
+            database_id: [0; 16],
+            journal: true,
+            memory_budget: 0,
+            memory_used: || 0,
+            metric: Metric::Cosine,
+            mode: Mode::Auto,
+        }
     }
 }
 
@@ -61,6 +76,7 @@ pub struct Database {
     header: Header,
     keyspace: Keyspace,
     versions: Versions,
+    vectors: Vectors,
     /// Time of the last commit; the next one is later.
     timestamp: u64,
     journal: Journal,
@@ -94,6 +110,7 @@ impl Database {
             header,
             keyspace: Keyspace::default(),
             versions: Versions::default(),
+            vectors: Vectors::new(options.metric, options.mode),
             timestamp: 0,
             journal: Journal::new(
                 &header,
@@ -118,6 +135,7 @@ impl Database {
             self.visible_timestamp = timestamp;
             self.pending.pop_front();
         }
+        self.vectors.acknowledge(self.visible_timestamp);
     }
 
     /// Log frames of the last write: to be made durable before it is acknowledged.

@@ -6,6 +6,8 @@ use crate::log::header::Header;
 use crate::log::record::Record;
 use crate::log::recovery::{Entry, Group, Progress, Recovery};
 
+use crate::vector::Codes;
+
 use super::commit::Reserve;
 use super::journal::Journal;
 use super::{Database, Options};
@@ -62,7 +64,7 @@ impl Database {
         for entry in &group.entries {
             match entry {
                 Entry::Version(record) => {
-                    let digest = record.digest();
+                    let digest = record.digest(&[]);
                     if !digest.starts_with(&record.id()) {
                         return Err(Error::corrupt(0, "a version's content does not match its id"));
                     }
@@ -113,15 +115,29 @@ impl Database {
     }
 
     fn apply_version(&mut self, record: Record) -> Result<()> {
-        let Self { keyspace, versions, .. } = self;
+        let Self { keyspace, versions, vectors, .. } = self;
         let fields = record.fields();
         let chain = keyspace.chain_mut(fields.namespace, fields.key);
         let latest = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
         if fields.previous != latest || versions.find(&record.id()).is_some() {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
+        let overwritten = chain.latest().and_then(|place| versions.get(place)?.vector);
+        let held = if fields.vector.is_empty() {
+            None
+        } else {
+            // Codes are derived when there is time: the database answers without them.
+            Some(vectors.add((fields.namespace, fields.model), fields.vector, Codes::Later)?)
+        };
         let timestamp = fields.timestamp;
-        chain.push(versions.push(record, timestamp));
+        let place = versions.push(record.without_vector(), timestamp, held);
+        chain.push(place);
+        if let Some(overwritten) = overwritten {
+            vectors.retire(overwritten, None);
+        }
+        if let Some(held) = held {
+            vectors.attach(held, place, None);
+        }
         Ok(())
     }
 }

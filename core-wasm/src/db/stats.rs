@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Database;
+use super::{Database, SetStats};
 
 /// What a database holds, as far as it is durable for keys and namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Keys that hold a value.
     pub keys: usize,
@@ -25,6 +25,8 @@ pub struct Stats {
     pub sequence: u64,
     /// The file's epoch.
     pub epoch: u32,
+    /// Sets of vectors.
+    pub vectors: Vec<SetStats>,
 }
 
 impl Database {
@@ -50,6 +52,7 @@ impl Database {
             timestamp: self.timestamp,
             sequence: self.journal.sequence,
             epoch: self.header.epoch,
+            vectors: self.vectors.stats(),
         }
     }
 }

@@ -32,7 +32,9 @@ impl Database {
         let mut head = start_head;
         for (place, record) in self.versions.iter() {
             versions += 1;
-            let digest = record.digest();
+            let held = self.versions.get(place).and_then(|version| version.vector);
+            let vector = held.map(|held| self.vectors.bytes(held)).unwrap_or_default();
+            let digest = record.digest(&vector);
             if !digest.starts_with(&record.id()) {
                 problems.push(format!("version {} is damaged", hex::encode(&record.id())));
             }

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::log::record::{Record, ValueKind};
 
 use super::commit::out_of_memory;
+use super::vectors::At;
 
 /// Place of a version in the slab.
 pub(super) type Place = u32;
@@ -21,8 +22,10 @@ const CHUNK: usize = 4096;
 pub(super) struct Version {
     /// Cached from the record: as-of reads search by it.
     pub(super) timestamp: u64,
-    /// `None` once erased.
+    /// `None` once erased. Without its vector.
     pub(super) record: Option<Record>,
+    /// Where its vector is.
+    pub(super) vector: Option<At>,
 }
 
 /// Versions in commit order. Chunks keep growth from copying what is there.
@@ -70,8 +73,8 @@ impl Versions {
         by_id.try_reserve(count, rehash).map_err(|_| out_of_memory())
     }
 
-    /// Adds a version of a time, in commit order.
-    pub(super) fn push(&mut self, record: Record, timestamp: u64) -> Place {
+    /// Adds a version of a time, in commit order, with the place of its vector.
+    pub(super) fn push(&mut self, record: Record, timestamp: u64, vector: Option<At>) -> Place {
         let place = Place::try_from(self.len).unwrap_or(Place::MAX);
         let id = record.id();
         for cause in record.causes() {
@@ -80,7 +83,7 @@ impl Versions {
             }
         }
         self.record_bytes += record.as_bytes().len() as u64;
-        let version = Version { timestamp, record: Some(record) };
+        let version = Version { timestamp, record: Some(record), vector };
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(version),
             // The first chunk grows as needed, so that an empty database stays small.
@@ -128,15 +131,16 @@ impl Versions {
         self.effects.range((cause, 0)..=(cause, Place::MAX)).map(|(_, effect)| *effect)
     }
 
-    /// Removes a version's content and its id.
-    pub(super) fn erase(&mut self, place: Place) {
-        let Some(id) = self.record(place).map(Record::id) else { return };
+    /// Removes a version's content and its id; returns where its vector was.
+    pub(super) fn erase(&mut self, place: Place) -> Option<At> {
+        let id = self.record(place).map(Record::id)?;
         let Self { chunks, by_id, .. } = self;
         if let Ok(entry) = by_id.find_entry(hash(&id), |found| *found == place) {
             entry.remove();
         }
         let index = place_index(place);
         let version = chunks.get_mut(index / CHUNK).and_then(|chunk| chunk.get_mut(index % CHUNK));
+        let vector = version.as_ref().and_then(|version| version.vector);
         if let Some(record) = version.and_then(|version| version.record.take()) {
             self.erased += 1;
             self.record_bytes -= record.as_bytes().len() as u64;
@@ -145,6 +149,7 @@ impl Versions {
         for effect in effects {
             self.effects.remove(&(place, effect));
         }
+        vector
     }
 
     /// All versions that are left, in commit order.

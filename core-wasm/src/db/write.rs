@@ -1,9 +1,11 @@
 //! The write operations, each a small group for [`super::commit`].
 
-use crate::codec::hex;
+use crate::codec::{hex, names};
 use crate::error::{Error, Kind, Result};
+use crate::limits::MAX_DIMENSION;
 use crate::log::record::{Record, ValueKind};
 
+use super::commit::Reserve;
 use super::keyspace::Chain;
 use super::{Database, Draft, Write};
 
@@ -87,10 +89,80 @@ impl Database {
                 "version {text} is a deletion: it has no value to restore"
             )));
         }
-        let (kind, value, vector, model) = (old.kind, old.value, old.vector, old.model);
+        let held = self.versions.find(id).and_then(|place| self.versions.get(place)?.vector);
+        let vector = held.map(|held| self.vectors.bytes(held)).unwrap_or_default();
+        let (kind, value, model) = (old.kind, old.value, old.model);
         let (namespace, key) = (namespace.as_bytes(), key.as_bytes());
-        let draft = Draft { namespace, key, kind, value, model, causes: id, vector };
+        let draft = Draft { namespace, key, kind, value, model, causes: id, vector: &vector };
         self.put(write, &draft, None)
+    }
+
+    /// The key's present value, to be kept under a new vector; null if it has none.
+    #[must_use]
+    pub fn kept_value(&self, namespace: &[u8], key: &[u8]) -> (ValueKind, Vec<u8>) {
+        let namespace = core::str::from_utf8(namespace).unwrap_or_default();
+        let key = core::str::from_utf8(key).unwrap_or_default();
+        match self.latest_value(namespace, key) {
+            Some(record) => (record.kind(), record.value().to_vec()),
+            None => (ValueKind::Json, b"null".to_vec()),
+        }
+    }
+
+    /// Makes room for vectors that the host fills in place: address and bytes of each stretch.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad name or dimension, `Limit` if there is no memory for them.
+    pub fn reserve_vectors(
+        &mut self,
+        namespace: &str,
+        model: &str,
+        dimension: usize,
+        count: u32,
+    ) -> Result<Vec<(usize, usize)>> {
+        if dimension == 0 || dimension > MAX_DIMENSION {
+            let message = format!(
+                "the vectors have {dimension} components; 1 to {MAX_DIMENSION} are allowed"
+            );
+            return Err(Error::new(Kind::Invalid, message, "use a model of fewer dimensions"));
+        }
+        if !model.is_empty() {
+            names::check("model", model.as_bytes())?;
+        }
+        let rows = usize::try_from(count).unwrap_or(usize::MAX);
+        self.check_budget(rows, rows.saturating_mul(4 * dimension), Reserve::Whole)?;
+        self.vectors.reserve((namespace, model), dimension, count)
+    }
+
+    /// Writes drafts with the reserved vectors, in order. All reserved vectors are checked before
+    /// the first is written.
+    ///
+    /// # Errors
+    /// As [`Database::put_batch`]; `Invalid` for the first bad vector, whose place among all is the
+    /// error's `index`. Then nothing of the reservation was written.
+    pub fn embed_batch(&mut self, write: Write, drafts: &[Draft<'_>]) -> Result<()> {
+        if let Err(error) = self.check_drafts(drafts) {
+            self.vectors.cancel();
+            return Err(error);
+        }
+        let vectors = self.vectors.take_reserved(drafts.len())?;
+        self.commit_checked(write, drafts, &vectors).map(drop)
+    }
+
+    /// Gives back reserved vectors that were not written.
+    pub fn cancel_vectors(&mut self) {
+        self.vectors.cancel();
+    }
+
+    /// Namespace and model of the reserved vectors.
+    #[must_use]
+    pub fn reserved_names(&self) -> Option<(String, String)> {
+        let (namespace, model) = self.vectors.reserved_names()?;
+        Some((namespace.to_owned(), model.to_owned()))
+    }
+
+    /// Does a slice of deferred work; whether none is left.
+    pub fn maintain(&mut self, budget: usize) -> bool {
+        self.vectors.maintain(budget)
     }
 
     /// The latest version of a key that holds a value, durable or not.

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::hex::VersionId;
 use crate::db::{Expected, Options};
 use crate::error::{Error, Kind, Result};
+use crate::vector::{Metric, Mode};
 
 /// Control of `open`, and part of `replay`'s.
 #[derive(Debug, Deserialize)]
@@ -14,6 +15,60 @@ pub(super) struct OpenControl {
     database_id: String,
     journal: bool,
     memory_budget: u64,
+    #[serde(default)]
+    metric: MetricName,
+    #[serde(default)]
+    vector_index: ModeName,
+}
+
+/// Names of metrics.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MetricName {
+    #[default]
+    Cosine,
+    Dot,
+    L2,
+}
+
+/// Names of ways to search.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    #[default]
+    Auto,
+    Exact,
+    Quantized,
+    Hnsw,
+}
+
+/// Control of `embed_reserve`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReserveControl {
+    #[serde(default)]
+    pub(super) model: String,
+    pub(super) dimension: usize,
+    pub(super) count: u32,
+}
+
+/// Control of `similar`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SimilarControl {
+    pub(super) model: Option<String>,
+    pub(super) queries: usize,
+    pub(super) top_k: usize,
+    pub(super) threshold: Option<f64>,
+    #[serde(default)]
+    pub(super) exact: bool,
+}
+
+/// Control of `maintain`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MaintainControl {
+    pub(super) budget: usize,
 }
 
 /// Control of `replay`.
@@ -88,6 +143,17 @@ impl OpenControl {
             journal: self.journal,
             memory_budget: usize::try_from(self.memory_budget).unwrap_or(usize::MAX),
             memory_used,
+            metric: match self.metric {
+                MetricName::Cosine => Metric::Cosine,
+                MetricName::Dot => Metric::Dot,
+                MetricName::L2 => Metric::L2,
+            },
+            mode: match self.vector_index {
+                ModeName::Auto => Mode::Auto,
+                ModeName::Exact => Mode::Exact,
+                ModeName::Quantized => Mode::Quantized,
+                ModeName::Hnsw => Mode::Hnsw,
+            },
         })
     }
 }

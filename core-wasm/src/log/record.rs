@@ -56,7 +56,7 @@ pub struct Fields<'a> {
     pub kind: ValueKind,
     /// The value as sent.
     pub value: &'a [u8],
-    /// Components of the vector, float32 each.
+    /// Components of the vector, float32 each; empty in a record that is [`Record::without_vector`].
     pub vector: &'a [u8],
 }
 
@@ -116,7 +116,8 @@ impl Record {
             && (fields.model.is_empty() || names::check("model", fields.model.as_bytes()).is_ok())
             && fields.causes.len() / 16 <= MAX_CAUSES
             && fields.value.len() <= MAX_VALUE_BYTES
-            && fields.vector.len() / 4 <= MAX_DIMENSION
+            && record.dimension() <= MAX_DIMENSION
+            && fields.vector.len() == 4 * record.dimension()
             && fields.timestamp <= MAX_TIMESTAMP_US
             && reserved.iter().all(|&byte| byte == 0)
             && match fields.kind {
@@ -137,7 +138,8 @@ impl Record {
         let model = core::str::from_utf8(take(&mut rest, length(44)?)?).ok()?;
         let causes = take(&mut rest, length(46)?.checked_mul(16)?)?;
         let value = take(&mut rest, wide(48)?)?;
-        let vector = take(&mut rest, wide(52)?.checked_mul(4)?)?;
+        let vector =
+            if rest.is_empty() { rest } else { take(&mut rest, wide(52)?.checked_mul(4)?)? };
         let kind = match bytes.get(56)? {
             0 => ValueKind::Json,
             1 => ValueKind::Bytes,
@@ -213,10 +215,36 @@ impl Record {
         &self.0
     }
 
-    /// The digest of the content as it is now; its first half is the id of an undamaged record.
+    /// Components of the vector; 0 for none.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        digest(self.0.get(16..).unwrap_or_default())
+    pub fn dimension(&self) -> usize {
+        u32_at(&self.0, 52).and_then(|dimension| usize::try_from(dimension).ok()).unwrap_or(0)
+    }
+
+    /// The record without the vector at its end, which is kept elsewhere.
+    #[must_use]
+    pub fn without_vector(self) -> Self {
+        let vector = self.fields().vector.len();
+        if vector == 0 {
+            return self;
+        }
+        let mut bytes = self.0.into_vec();
+        bytes.truncate(bytes.len() - vector);
+        Self(bytes.into_boxed_slice())
+    }
+
+    /// The digest of the content as it is now, with the vector if that is kept elsewhere; its first
+    /// half is the id of an undamaged record.
+    #[must_use]
+    pub fn digest(&self, vector: &[u8]) -> Digest {
+        let content = self.0.get(16..).unwrap_or_default();
+        if vector.is_empty() {
+            return digest(content);
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(content);
+        hasher.update(vector);
+        *hasher.finalize().as_bytes()
     }
 }
 
@@ -286,7 +314,11 @@ mod tests {
         let (record, digest) = FIELDS.seal();
         assert_eq!(record.fields(), FIELDS);
         assert_eq!(record.value(), FIELDS.value);
-        assert_eq!(record.digest(), digest);
+        assert_eq!(record.digest(&[]), digest);
+        let stripped = record.clone().without_vector();
+        assert_eq!(stripped.digest(FIELDS.vector), digest);
+        assert_eq!(stripped.fields(), Fields { vector: &[], ..FIELDS });
+        assert_eq!(Record::parse(stripped.as_bytes().into()), None);
         assert_eq!(record.id(), digest[..16]);
         assert_eq!(record.causes().count(), 2);
         assert_eq!(Record::parse(record.as_bytes().into()), Some(record));

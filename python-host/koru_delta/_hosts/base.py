@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from koru_delta._protocol import Reply
@@ -17,6 +18,10 @@ class Host(Protocol):
             InstanceLostError: If the instance trapped or misbehaved. It is never called again.
             LimitExceededError: If the request does not fit the memory; nothing was done.
         """
+        ...
+
+    def fill(self, address: int, parts: Iterable[memoryview]) -> None:
+        """Copy bytes, one part after the other, to an address that the module gave."""
         ...
 
     @property

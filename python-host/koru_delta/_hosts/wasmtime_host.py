@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable
 from typing import Final
 
 import wasmtime
@@ -163,6 +164,15 @@ class WasmtimeHost:
         view = self._view
         frames = view[journal:journal_end].tobytes() if journal_len else b""
         return status, flags, view[payload:payload_end].tobytes(), frames, sequence
+
+    def fill(self, address: int, parts: Iterable[memoryview]) -> None:
+        """Copy bytes, one part after the other, to an address that the module gave."""
+        for part in parts:
+            end = address + len(part)
+            if end > self._size:
+                self._refresh(end)
+            self._view[address:end] = part
+            address = end
 
     def close(self) -> None:
         """Free the instance and its memory."""

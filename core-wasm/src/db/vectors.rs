@@ -1,0 +1,363 @@
+//! Vectors of versions: rows of a set for each namespace and model, found by search.
+//!
+//! A version's record keeps everything but its vector; that lives in a row, and the version says
+//! in which. Rows of overwritten and deleted versions stay for searches of the past. What is not
+//! acknowledged yet is taken out of what a search of the present sees.
+
+mod filters;
+mod search;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::vector::shortlist::Scratch;
+use crate::vector::{BadVector, Codes, Hnsw, Metric, Mode, Path, Rows, Segment};
+
+use super::commit::out_of_memory;
+use super::versions::Place;
+use filters::Filters;
+
+pub use search::{Found, Similar};
+
+/// Where a version's vector is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    set: usize,
+    row: u32,
+}
+
+/// The vectors of one namespace and model.
+struct Set {
+    namespace: Box<str>,
+    model: Box<str>,
+    rows: Rows,
+    graph: Option<Hnsw>,
+    /// The version of each row.
+    places: Vec<Place>,
+    filters: Filters,
+    /// How the last search went.
+    path: Option<Path>,
+}
+
+/// A change of a set that is not acknowledged yet.
+struct Change {
+    timestamp: u64,
+    at: At,
+    added: bool,
+}
+
+/// Room that the host is filling.
+struct Reserved {
+    set: usize,
+    segments: Vec<Segment>,
+    /// Rows whose versions are still to be written; checked once the first are.
+    rows: VecDeque<u32>,
+    checked: bool,
+}
+
+/// Every set of vectors of a database.
+pub(super) struct Vectors {
+    metric: Metric,
+    mode: Mode,
+    sets: Vec<Set>,
+    by_name: BTreeMap<Box<str>, BTreeMap<Box<str>, usize>>,
+    pending: VecDeque<Change>,
+    reserved: Option<Reserved>,
+    scratch: Scratch,
+}
+
+impl core::fmt::Debug for Vectors {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "Vectors({} sets)", self.sets.len())
+    }
+}
+
+/// What is reported of a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetStats {
+    /// Namespace of the set.
+    pub namespace: String,
+    /// Model of the set.
+    pub model: String,
+    /// Components of each vector.
+    pub dimension: usize,
+    /// How vectors are compared.
+    pub metric: &'static str,
+    /// Vectors that a search of the present finds.
+    pub vectors: usize,
+    /// Vectors held, those of the past included.
+    pub held: usize,
+    /// Bytes of memory that they take, codes and graph included.
+    pub bytes: usize,
+    /// How the last search went; `None` before the first.
+    pub path: Option<&'static str>,
+    /// Rows that are not yet in the graph, or not yet coded.
+    pub behind: usize,
+}
+
+impl Vectors {
+    pub(super) fn new(metric: Metric, mode: Mode) -> Self {
+        Self {
+            metric,
+            mode,
+            sets: Vec::new(),
+            by_name: BTreeMap::new(),
+            pending: VecDeque::new(),
+            reserved: None,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The set for vectors of a dimension, made if there is none.
+    fn set_for(&mut self, namespace: &str, model: &str, dimension: usize) -> Result<usize> {
+        let known = self.by_name.get(namespace).and_then(|models| models.get(model)).copied();
+        if let Some((index, set)) = known.and_then(|at| Some((at, self.sets.get_mut(at)?))) {
+            if set.rows.dim() == dimension {
+                return Ok(index);
+            }
+            if set.rows.live_count() > 0 {
+                return Err(other_dimension(namespace, model, set.rows.dim(), dimension));
+            }
+            set.rows = Rows::new(self.metric, dimension);
+            set.graph = set.graph.take().map(|_| Hnsw::default());
+            return Ok(index);
+        }
+        let set = Set {
+            namespace: namespace.into(),
+            model: model.into(),
+            rows: Rows::new(self.metric, dimension),
+            graph: (self.mode == Mode::Hnsw).then(Hnsw::default),
+            places: Vec::new(),
+            filters: Filters::default(),
+            path: None,
+        };
+        let index = self.sets.len();
+        self.sets.push(set);
+        self.by_name.entry(namespace.into()).or_default().insert(model.into(), index);
+        Ok(index)
+    }
+
+    /// Adds a vector, given as float32 bytes. It is found once [`Vectors::attach`] says whose it is.
+    pub(super) fn add(
+        &mut self,
+        (namespace, model): (&str, &str),
+        vector: &[u8],
+        codes: Codes,
+    ) -> Result<At> {
+        let floats: Vec<f32> =
+            vector.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let index = self.set_for(namespace, model, floats.len())?;
+        let set = self.sets.get_mut(index).ok_or_else(out_of_memory)?;
+        let segments = set.make_room(1)?;
+        let segment = segments.first().copied().ok_or_else(out_of_memory)?;
+        set.rows.segment_mut(segment).copy_from_slice(&floats);
+        set.rows.commit(&segments, codes).map_err(|(_, bad)| refuse(&bad))?;
+        Ok(At { set: index, row: segment.first })
+    }
+
+    /// Makes room for vectors, to be filled in place: address and bytes of each stretch.
+    pub(super) fn reserve(
+        &mut self,
+        (namespace, model): (&str, &str),
+        dimension: usize,
+        count: u32,
+    ) -> Result<Vec<(usize, usize)>> {
+        self.cancel();
+        let index = self.set_for(namespace, model, dimension)?;
+        let set = self.sets.get_mut(index).ok_or_else(out_of_memory)?;
+        let segments = set.make_room(count)?;
+        let rows = segments.iter().flat_map(|part| part.first..part.first + part.rows).collect();
+        let stretches = segments.iter().map(|part| {
+            let floats = set.rows.segment_mut(*part);
+            (floats.as_ptr().addr(), size_of_val(floats))
+        });
+        let stretches = stretches.collect();
+        self.reserved = Some(Reserved { set: index, segments, rows, checked: false });
+        Ok(stretches)
+    }
+
+    /// The set whose rows are reserved.
+    pub(super) fn reserved_names(&self) -> Option<(&str, &str)> {
+        let set = self.sets.get(self.reserved.as_ref()?.set)?;
+        Some((&set.namespace, &set.model))
+    }
+
+    /// Checks all reserved vectors, unless that was done, and takes the first `count` of them.
+    pub(super) fn take_reserved(&mut self, count: usize) -> Result<Vec<Option<At>>> {
+        let reserved = self.reserved.as_mut();
+        let reserved = reserved.filter(|reserved| reserved.rows.len() >= count);
+        let Some(reserved) = reserved else {
+            return Err(Error::protocol("there are fewer reserved vectors than items"));
+        };
+        if !reserved.checked {
+            let set = self.sets.get_mut(reserved.set).ok_or_else(out_of_memory)?;
+            if let Err((index, bad)) = set.rows.commit(&reserved.segments, Codes::Later) {
+                self.reserved = None;
+                return Err(refuse(&bad).with("index", index));
+            }
+            reserved.checked = true;
+        }
+        let set = reserved.set;
+        let taken = reserved.rows.drain(..count).map(|row| Some(At { set, row })).collect();
+        if reserved.rows.is_empty() {
+            self.reserved = None;
+        }
+        Ok(taken)
+    }
+
+    /// Gives back what is left of a reservation.
+    pub(super) fn cancel(&mut self) {
+        if let Some(reserved) = self.reserved.take()
+            && let Some(set) = self.sets.get_mut(reserved.set)
+        {
+            if reserved.checked {
+                for row in reserved.rows {
+                    set.rows.erase(row);
+                }
+            } else {
+                set.rows.cancel(&reserved.segments);
+            }
+        }
+    }
+}
+
+impl Vectors {
+    /// Says whose vector a row is. `timestamp` is that of a commit that is not acknowledged yet.
+    pub(super) fn attach(&mut self, at: At, place: Place, timestamp: Option<u64>) {
+        if let Some(set) = self.sets.get_mut(at.set) {
+            let row = usize::try_from(at.row).unwrap_or(usize::MAX);
+            if let Some(slot) = set.places.get_mut(row) {
+                *slot = place;
+            }
+            if let Some(timestamp) = timestamp {
+                self.pending.push_back(Change { timestamp, at, added: true });
+            }
+        }
+    }
+
+    /// The version of a row was overwritten or deleted.
+    pub(super) fn retire(&mut self, at: At, timestamp: Option<u64>) {
+        if let Some(set) = self.sets.get_mut(at.set) {
+            set.rows.retire(at.row);
+            if let Some(timestamp) = timestamp {
+                self.pending.push_back(Change { timestamp, at, added: false });
+            }
+        }
+    }
+
+    /// The version of a row is gone for good.
+    pub(super) fn erase(&mut self, at: At) {
+        if let Some(set) = self.sets.get_mut(at.set) {
+            set.rows.erase(at.row);
+            if let Some(graph) = &mut set.graph {
+                graph.erase(at.row);
+            }
+            // The row's number may be given to another version.
+            set.filters.forget_all();
+            self.pending.retain(|change| change.at != at);
+        }
+    }
+
+    /// Commits up to a time are acknowledged.
+    pub(super) fn acknowledge(&mut self, timestamp: u64) {
+        while self.pending.front().is_some_and(|change| change.timestamp <= timestamp) {
+            self.pending.pop_front();
+        }
+    }
+
+    /// A vector as float32 bytes.
+    pub(super) fn bytes(&self, at: At) -> Vec<u8> {
+        let floats = self.sets.get(at.set).map(|set| set.rows.vector(at.row)).unwrap_or_default();
+        floats.iter().flat_map(|float| float.to_le_bytes()).collect()
+    }
+
+    /// Does about `budget` similarities' worth of deferred work; whether none is left.
+    pub(super) fn maintain(&mut self, budget: usize) -> bool {
+        self.sets.iter_mut().all(|set| {
+            let coded = set.rows.derive_codes(budget);
+            // Without memory for a graph, searches go on without it.
+            let linked = coded
+                && set
+                    .graph
+                    .as_mut()
+                    .is_none_or(|graph| graph.extend(&set.rows, budget).unwrap_or(true));
+            coded && linked
+        })
+    }
+
+    pub(super) fn stats(&self) -> Vec<SetStats> {
+        let held = self.sets.iter().filter(|set| set.rows.live_count() > 0);
+        held.map(|set| {
+            let graph = set.graph.as_ref();
+            let unlinked = graph.map_or(0, |graph| graph.behind_count(&set.rows));
+            SetStats {
+                namespace: set.namespace.to_string(),
+                model: set.model.to_string(),
+                dimension: set.rows.dim(),
+                metric: match set.rows.metric() {
+                    Metric::Cosine => "cosine",
+                    Metric::Dot => "dot",
+                    Metric::L2 => "l2",
+                },
+                vectors: set.rows.current_count(),
+                held: set.rows.live_count(),
+                bytes: set.rows.bytes() + graph.map_or(0, Hnsw::bytes) + 4 * set.places.capacity(),
+                path: set.path.map(|path| match path {
+                    Path::Exact => "exact",
+                    Path::Quantized => "quantized",
+                    Path::Hnsw => "hnsw",
+                }),
+                behind: unlinked.max(set.rows.uncoded_count()),
+            }
+        })
+        .collect()
+    }
+}
+
+impl Set {
+    /// Room for rows, and for whose they are.
+    fn make_room(&mut self, count: u32) -> Result<Vec<Segment>> {
+        let segments = self.rows.reserve(count).map_err(|_| out_of_memory())?;
+        let end = usize::try_from(self.rows.end()).unwrap_or(usize::MAX);
+        let missing = end.saturating_sub(self.places.len());
+        if self.places.try_reserve(missing).is_err() {
+            self.rows.cancel(&segments);
+            return Err(out_of_memory());
+        }
+        self.places.resize(end, Place::MAX);
+        Ok(segments)
+    }
+}
+
+fn other_dimension(namespace: &str, model: &str, expected: usize, found: usize) -> Error {
+    Error::new(
+        Kind::Invalid,
+        format!(
+            "the vector has {found} components; those of namespace {namespace:?} and model \
+             {model:?} have {expected}"
+        ),
+        "use the model that made the others, or name this one with model=",
+    )
+}
+
+/// Why a vector is not taken, in words.
+fn refuse(bad: &BadVector) -> Error {
+    let problem = match bad {
+        BadVector::Dimension { expected, found } => {
+            format!("the vector has {found} components; {expected} were expected")
+        }
+        BadVector::NotFinite { component } => {
+            format!("component {component} of the vector is not a finite number")
+        }
+        BadVector::NoDirection { norm } => {
+            format!("the vector has length {norm}: it has no direction, and so no cosine")
+        }
+        BadVector::TooLong { norm } => {
+            format!("the vector has length {norm}; the limit is 1e18")
+        }
+        BadVector::NoMemory => return out_of_memory(),
+    };
+    Error::new(Kind::Invalid, problem, "check what made it; nothing was written")
+}

@@ -1,0 +1,67 @@
+//! Which rows match a filter, remembered.
+//!
+//! The version of a row never changes, so whether it matches does not either: a filter that was
+//! asked before costs only the rows that came since.
+
+use crate::error::Result;
+use crate::limits::MAX_REMEMBERED_FILTERS;
+use crate::log::record::ValueKind;
+use crate::query::Filter;
+use crate::vector::{Rows, bitmap};
+
+use super::super::commit::out_of_memory;
+use super::super::versions::{Place, Versions};
+
+/// Filters of one set, the latest asked last.
+#[derive(Default)]
+pub(super) struct Filters(Vec<Remembered>);
+
+struct Remembered {
+    json: Box<[u8]>,
+    filter: Filter,
+    matching: Vec<u64>,
+    /// Rows before this one are in `matching` if they match.
+    evaluated: u32,
+}
+
+impl Filters {
+    pub(super) fn forget_all(&mut self) {
+        self.0.clear();
+    }
+
+    /// The rows whose values match. Linear in the rows that came since it was last asked.
+    pub(super) fn matching(
+        &mut self,
+        json: &[u8],
+        (rows, places): (&Rows, &[Place]),
+        versions: &Versions,
+    ) -> Result<&[u64]> {
+        let index = self.0.iter().position(|remembered| *remembered.json == *json);
+        let mut remembered = match index {
+            Some(index) => self.0.remove(index),
+            None => Remembered {
+                json: json.into(),
+                filter: Filter::parse(json)?,
+                matching: Vec::new(),
+                evaluated: 0,
+            },
+        };
+        let end = rows.end();
+        let length = usize::try_from(end).unwrap_or(usize::MAX);
+        bitmap::resize(&mut remembered.matching, length).map_err(|_| out_of_memory())?;
+        let fresh = usize::try_from(remembered.evaluated).unwrap_or(usize::MAX);
+        for (row, place) in (0..end).zip(places).skip(fresh) {
+            let record = versions.record(*place);
+            let matches = record.is_some_and(|record| {
+                record.kind() == ValueKind::Json && remembered.filter.matches(record.value())
+            });
+            bitmap::set(&mut remembered.matching, row, matches);
+        }
+        remembered.evaluated = end;
+        if self.0.len() == MAX_REMEMBERED_FILTERS {
+            self.0.remove(0);
+        }
+        self.0.push(remembered);
+        Ok(self.0.last().map(|remembered| remembered.matching.as_slice()).unwrap_or_default())
+    }
+}

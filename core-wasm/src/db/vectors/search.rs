@@ -1,0 +1,242 @@
+//! Search by vector: in one namespace or all, now or as of a time, among what matches a filter.
+
+use core::cmp::Ordering;
+
+use crate::error::{Error, Kind, Result};
+use crate::limits::{MAX_DIMENSION, MAX_TOP_K};
+use crate::log::record::Record;
+use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
+
+use super::super::Database;
+use super::super::versions::Versions;
+use super::{Set, Vectors, other_dimension, refuse};
+
+/// What to search for.
+#[derive(Clone, Copy, Debug)]
+pub struct Similar<'a> {
+    /// Namespace to search; `None` for all.
+    pub namespace: Option<&'a str>,
+    /// Model to search; `None` for the one that fits.
+    pub model: Option<&'a str>,
+    /// The query's components.
+    pub query: &'a [f32],
+    /// How many hits at most.
+    pub top_k: usize,
+    /// Only hits that score at least this.
+    pub threshold: Option<f32>,
+    /// JSON of a filter on the values.
+    pub filter: Option<&'a [u8]>,
+    /// As of this time.
+    pub at: u64,
+    /// Without loss, whatever the database is set to.
+    pub exact: bool,
+}
+
+/// A version that was found, and how near it is: higher is nearer.
+pub type Found<'a> = (f32, &'a Record);
+
+impl Database {
+    /// The versions whose vectors are nearest, best first; equal scores by namespace and key.
+    ///
+    /// # Errors
+    /// `Invalid` for a query of a dimension or model that is not there, with NaN or without
+    /// direction, for `top_k` outside 1 to [`MAX_TOP_K`], a NaN threshold, or a bad filter.
+    pub fn similar(&mut self, similar: &Similar<'_>) -> Result<Vec<Found<'_>>> {
+        check(similar)?;
+        let chosen = self.vectors.choose(similar)?;
+        let mut hits: Vec<(usize, Hit)> = Vec::new();
+        for index in chosen {
+            let past = self.visible_rows(index, similar.at)?;
+            let found = self.vectors.search(index, similar, past, &self.versions)?;
+            hits.extend(found.into_iter().map(|hit| (index, hit)));
+        }
+        let Self { vectors, versions, .. } = self;
+        let mut found: Vec<Found<'_>> = hits
+            .into_iter()
+            .filter_map(|(index, hit)| {
+                let place = vectors.sets.get(index)?.place(hit.row)?;
+                Some((hit.score, versions.record(place)?))
+            })
+            .collect();
+        if similar.namespace.is_none() {
+            found.sort_by(|one, other| {
+                let (first, second) = (one.1.fields(), other.1.fields());
+                let names = (first.namespace, first.key).cmp(&(second.namespace, second.key));
+                other.0.total_cmp(&one.0).then(names)
+            });
+            found.truncate(similar.top_k);
+        }
+        Ok(found)
+    }
+
+    /// The vector of a key's value as of `at`, as float32 bytes; `None` if it has none.
+    ///
+    /// # Errors
+    /// `NotFound` for a key without a value.
+    pub fn vector(&self, namespace: &str, key: &str, at: u64) -> Result<Option<Vec<u8>>> {
+        let horizon = self.horizon(at);
+        let chain = self.keyspace.chain(namespace, key);
+        let place = chain.and_then(|chain| chain.value_at(horizon, &self.versions));
+        let place = place.ok_or_else(|| self.missing(namespace, key, at))?;
+        let held = self.versions.get(place).and_then(|version| version.vector);
+        Ok(held.map(|held| self.vectors.bytes(held)))
+    }
+
+    /// The rows of a set that a search sees, if they are not simply the current ones.
+    fn visible_rows(&self, index: usize, at: u64) -> Result<Option<Vec<u64>>> {
+        let Some(set) = self.vectors.sets.get(index) else { return Ok(None) };
+        let length = usize::try_from(set.rows.end()).unwrap_or(usize::MAX);
+        let mut visible = Vec::new();
+        if at >= self.visible_timestamp {
+            let pending = &self.vectors.pending;
+            if pending.iter().all(|change| change.at.set != index) {
+                return Ok(None);
+            }
+            visible.extend_from_slice(set.rows.current());
+            // Latest first: a row that was added and retired since is not seen.
+            for change in pending.iter().rev().filter(|change| change.at.set == index) {
+                bitmap::set(&mut visible, change.at.row, !change.added);
+            }
+            return Ok(Some(visible));
+        }
+        bitmap::resize(&mut visible, length).map_err(|_| super::out_of_memory())?;
+        let keys = self.keyspace.keys(&set.namespace).into_iter().flat_map(|keys| keys.values());
+        for place in keys.filter_map(|chain| chain.value_at(at, &self.versions)) {
+            let held = self.versions.get(place).and_then(|version| version.vector);
+            if let Some(held) = held.filter(|held| held.set == index) {
+                bitmap::set(&mut visible, held.row, true);
+            }
+        }
+        Ok(Some(visible))
+    }
+}
+
+impl Vectors {
+    /// The sets to search.
+    fn choose(&self, similar: &Similar<'_>) -> Result<Vec<usize>> {
+        let dimension = similar.query.len();
+        let held = self.sets.iter().enumerate().filter(|(_, set)| {
+            set.rows.live_count() > 0
+                && similar.namespace.is_none_or(|name| *set.namespace == *name)
+        });
+        let held: Vec<(usize, &Set)> = held.collect();
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named: Vec<(usize, &Set)> = match similar.model {
+            Some(model) => held.iter().filter(|(_, set)| *set.model == *model).copied().collect(),
+            None => held.clone(),
+        };
+        let models = || {
+            let mut models: Vec<String> =
+                held.iter().map(|(_, set)| format!("{:?}", set.model)).collect();
+            models.sort();
+            models.dedup();
+            models.join(", ")
+        };
+        let Some((_, first)) = named.first() else {
+            let message =
+                format!("there are no vectors of model {:?}", similar.model.unwrap_or(""));
+            let suggestion = format!("name a model that is there: {}", models());
+            return Err(Error::new(Kind::Invalid, message, suggestion));
+        };
+        let fitting: Vec<usize> = named
+            .iter()
+            .filter(|(_, set)| set.rows.dim() == dimension)
+            .map(|(index, _)| *index)
+            .collect();
+        if fitting.is_empty() {
+            return Err(other_dimension(
+                &first.namespace,
+                &first.model,
+                first.rows.dim(),
+                dimension,
+            ));
+        }
+        if similar.namespace.is_some() && fitting.len() > 1 {
+            let message = format!("several models have vectors of {dimension} components");
+            let suggestion = format!("name one with model=: {}", models());
+            return Err(Error::new(Kind::Invalid, message, suggestion));
+        }
+        Ok(fitting)
+    }
+
+    fn search(
+        &mut self,
+        index: usize,
+        similar: &Similar<'_>,
+        past: Option<Vec<u64>>,
+        versions: &Versions,
+    ) -> Result<Vec<Hit>> {
+        let mode = if similar.exact { Mode::Exact } else { self.mode };
+        let Self { sets, scratch, .. } = self;
+        let Some(set) = sets.get_mut(index) else { return Ok(Vec::new()) };
+        let Set { rows, graph, places, filters, path, .. } = set;
+        let query = Query::new(rows, similar.query).map_err(|bad| refuse(&bad))?;
+        let mut visible = past;
+        if let Some(json) = similar.filter {
+            let matching = filters.matching(json, (rows, places), versions)?;
+            let seen = visible.get_or_insert_with(|| rows.current().to_vec());
+            for (word, matching) in seen.iter_mut().zip(matching) {
+                *word &= matching;
+            }
+        }
+        let tie = |one: u32, other: u32| key_order(places, versions, one, other);
+        let answer = vector::search(
+            rows,
+            &query,
+            &vector::Request {
+                k: similar.top_k,
+                threshold: similar.threshold,
+                filter: visible.as_deref().map_or(Filter::Current, Filter::Bitmap),
+                mode,
+                tie: &tie,
+                graph: graph.as_ref(),
+            },
+            scratch,
+        );
+        *path = Some(answer.path);
+        Ok(answer.hits)
+    }
+}
+
+impl Set {
+    fn place(&self, row: u32) -> Option<u32> {
+        self.places.get(usize::try_from(row).ok()?).copied()
+    }
+}
+
+fn key_order(places: &[u32], versions: &Versions, one: u32, other: u32) -> Ordering {
+    let key = |row: u32| {
+        let place = places.get(usize::try_from(row).ok()?)?;
+        Some(versions.record(*place)?.fields().key)
+    };
+    key(one).cmp(&key(other))
+}
+
+fn check(similar: &Similar<'_>) -> Result<()> {
+    let refuse = |message: String, suggestion: &str| {
+        Err(Error::new(Kind::Invalid, message, suggestion.to_owned()))
+    };
+    let dimension = similar.query.len();
+    if dimension == 0 || dimension > MAX_DIMENSION {
+        return refuse(
+            format!("the query has {dimension} components; the limit is {MAX_DIMENSION}"),
+            "give a vector of the model that made those to be searched",
+        );
+    }
+    if similar.top_k == 0 || similar.top_k > MAX_TOP_K {
+        let top_k = similar.top_k;
+        return refuse(
+            format!("top_k is {top_k}; it must be 1 to {MAX_TOP_K}"),
+            "ask for that many hits",
+        );
+    }
+    if similar.threshold.is_some_and(f32::is_nan) {
+        return refuse("the threshold is NaN".to_owned(), "give a number, or None");
+    }
+    if let Some(json) = similar.filter {
+        crate::query::Filter::parse(json)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The operations on vectors.
+
+use crate::codec::bytes::wire_len;
+use crate::codec::names;
+use crate::db::{Database, Draft, Similar};
+use crate::error::{Error, Result};
+use crate::limits::MAX_QUERIES;
+use crate::log::record::{Record, ValueKind};
+use crate::protocol as op;
+
+use super::control::{MaintainControl, ReserveControl, SimilarControl};
+use super::request::{Reply, Request, batch_item, versions};
+use super::value_kind;
+
+pub(super) fn reserve<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let namespace = names::check("namespace", request.namespace)?;
+    let control: ReserveControl = request.control()?;
+    let (dimension, count) = (control.dimension, control.count);
+    let stretches = db.reserve_vectors(namespace, &control.model, dimension, count)?;
+    let words = stretches.iter().flat_map(|(address, bytes)| [*address, *bytes]);
+    Ok(Reply::owned(words.flat_map(|word| wire_len(word).to_le_bytes()).collect()))
+}
+
+pub(super) fn embed_batch<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let Some((namespace, model)) = db.reserved_names() else {
+        return Err(Error::protocol("no vectors are reserved"));
+    };
+    let mut items = Vec::new();
+    let mut rest = request.payload;
+    while !rest.is_empty() {
+        let item = batch_item(&mut rest)?;
+        let kept = (item.flags & op::FLAG_KEEP != 0)
+            .then(|| db.kept_value(namespace.as_bytes(), item.key));
+        items.push((item, kept));
+    }
+    let drafts: Vec<Draft<'_>> = items
+        .iter()
+        .map(|(item, kept)| {
+            let (kind, value): (ValueKind, &[u8]) = match kept {
+                Some((kind, value)) => (*kind, value),
+                None => (value_kind(item.flags), item.value),
+            };
+            let (namespace, key) = (namespace.as_bytes(), item.key);
+            Draft { namespace, key, kind, value, model: &model, causes: &[], vector: &[] }
+        })
+        .collect();
+    db.embed_batch(request.write, &drafts)?;
+    Ok(Reply::nothing())
+}
+
+pub(super) fn similar<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let namespace = match request.namespace {
+        [] => None,
+        name => Some(names::check("namespace", name)?),
+    };
+    let control: SimilarControl = request.control()?;
+    let floats: Vec<f32> =
+        request.vector.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    if control.queries == 0 || control.queries > MAX_QUERIES {
+        return Err(Error::protocol("a search has no query, or too many"));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "scores are float32")]
+    let threshold = control.threshold.map(|threshold| threshold as f32);
+    let dimension = floats.len() / control.queries;
+    let mut counts = Vec::with_capacity(4 * control.queries);
+    let mut scores = Vec::new();
+    let mut records: Vec<Record> = Vec::new();
+    for query in 0..control.queries {
+        let found = db.similar(&Similar {
+            namespace,
+            model: control.model.as_deref(),
+            query: floats.get(query * dimension..(query + 1) * dimension).unwrap_or_default(),
+            top_k: control.top_k,
+            threshold,
+            filter: (!request.payload.is_empty()).then_some(request.payload),
+            at: request.at,
+            exact: control.exact,
+        })?;
+        counts.extend_from_slice(&wire_len(found.len()).to_le_bytes());
+        for (score, record) in found {
+            scores.extend_from_slice(&score.to_le_bytes());
+            records.push(record.clone());
+        }
+    }
+    let records: Vec<&Record> = records.iter().collect();
+    let mut payload = wire_len(control.queries).to_le_bytes().to_vec();
+    payload.extend_from_slice(&counts);
+    payload.extend_from_slice(&scores);
+    payload.extend_from_slice(&versions(&records));
+    Ok(Reply::owned(payload))
+}
+
+pub(super) fn vector<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let (namespace, key) = request.names()?;
+    let bytes = db.vector(namespace, key, request.at)?;
+    let flags = if bytes.is_some() { op::REPLY_TRUE } else { 0 };
+    Ok(Reply::owned(bytes.unwrap_or_default()).with_flags(flags))
+}
+
+pub(super) fn maintain<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let control: MaintainControl = request.control()?;
+    Ok(Reply::flag(db.maintain(control.budget)))
+}

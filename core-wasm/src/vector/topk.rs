@@ -1,0 +1,88 @@
+//! The best `k` of a stream of scored rows.
+//!
+//! A buffer of up to `2k` entries is cut back to the best `k` whenever it is full (a selection in
+//! linear time), so `n` offers cost O(n + k log k) and offers below the floor cost one comparison.
+//!
+//! The order is total: higher score first, equal scores by the caller's `tie`, which must be a
+//! total order of rows (by key, or by row number). So the answer does not depend on the order in
+//! which rows were offered.
+
+use core::cmp::Ordering;
+
+/// A row and its score: higher is better under every metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    /// The row number.
+    pub row: u32,
+    /// See [`Metric`](super::Metric) for what it means.
+    pub score: f32,
+}
+
+/// Orders two rows with equal scores: `Less` puts the first one first.
+pub type Tie<'a> = &'a dyn Fn(u32, u32) -> Ordering;
+
+/// Collects the best `k` hits.
+pub struct TopK<'a> {
+    k: usize,
+    floor: f32,
+    hits: Vec<Hit>,
+    tie: Tie<'a>,
+}
+
+impl<'a> TopK<'a> {
+    /// For the best `k` rows among those that score at least `threshold`.
+    #[must_use]
+    pub fn new(k: usize, threshold: Option<f32>, tie: Tie<'a>) -> Self {
+        let k = k.max(1);
+        Self { k, floor: threshold.unwrap_or(f32::NEG_INFINITY), hits: Vec::new(), tie }
+    }
+
+    /// What a row must reach to have a chance. It only rises.
+    #[must_use]
+    #[inline(always)]
+    pub fn floor(&self) -> f32 {
+        self.floor
+    }
+
+    /// Whether `k` rows are in hand, so that [`floor`](Self::floor) is the worst of them.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.hits.len() >= self.k
+    }
+
+    /// Takes the row if it may be one of the best.
+    #[inline]
+    pub fn offer(&mut self, row: u32, score: f32) {
+        if score >= self.floor {
+            // Adding zero turns -0.0 into 0.0, which the order below would tell apart.
+            self.hits.push(Hit { row, score: score + 0.0 });
+            if self.hits.len() >= (2 * self.k).max(16) {
+                self.settle();
+            }
+        }
+    }
+
+    /// Cuts back to the best `k` and raises the floor to the worst of them.
+    pub fn settle(&mut self) {
+        if self.hits.len() < self.k {
+            return;
+        }
+        let tie = self.tie;
+        let (_, worst, _) = self.hits.select_nth_unstable_by(self.k - 1, |a, b| order(a, b, tie));
+        self.floor = self.floor.max(worst.score);
+        self.hits.truncate(self.k);
+    }
+
+    /// The hits, best first.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Hit> {
+        let tie = self.tie;
+        self.settle();
+        self.hits.sort_unstable_by(|a, b| order(a, b, tie));
+        self.hits
+    }
+}
+
+fn order(a: &Hit, b: &Hit, tie: Tie<'_>) -> Ordering {
+    b.score.total_cmp(&a.score).then_with(|| tie(a.row, b.row))
+}
