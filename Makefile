@@ -7,6 +7,7 @@ MODULE := python-host/koru_delta/koru_delta_core.wasm
 WHEEL := dist/koru_delta-2.0.0-py3-none-any.whl
 WHEEL_SOURCES := $(shell find python-host core-wasm/src tests examples -type f \
 	-not -path '*/__pycache__/*' -not -name '$(notdir $(MODULE))*' 2>/dev/null)
+SELFTEST := .build/selftest.wasm
 IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
 PIP := -m pip --disable-pip-version-check --quiet install
 
@@ -25,10 +26,10 @@ demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the
 		(cd .build/demo/work && ../bin/python "$$example") || exit 1; \
 	done
 
-test: test-rust $(MODULE) .venv/.stamp ## Run the engine's tests and the package's tests
+test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run the engine's tests and the package's tests
 	.venv/bin/python -m pytest
 
-check: lint test-rust $(MODULE) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
+check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
 	.venv/bin/python -m pytest --cov --cov-report=term
 
 bench: .build/bench/.stamp ## Measure beside other embedded stores
@@ -62,6 +63,11 @@ toolchain:
 $(MODULE): pyodide/node_modules/.stamp FORCE
 	@test -f $@ || echo "module: compiling the engine (about a minute the first time)"
 	@core-wasm/build.sh
+
+# The tests of the SIMD kernels, inside a module of their own.
+$(SELFTEST): toolchain FORCE
+	@core-wasm/build.sh build --quiet --release --lib --features selftest --target-dir target/selftest
+	@cp core-wasm/target/selftest/wasm32-unknown-unknown/release/koru_delta_core.wasm $@
 
 pyodide/node_modules/.stamp: pyodide/package.json pyodide/package-lock.json
 	@command -v npm >/dev/null || core-wasm/toolchain.sh apt npm

@@ -462,7 +462,10 @@ class Session:
                 self._rebuild()
             options = json.dumps(control).encode()
             request = self.request(namespace, "", NOW, options, b"", 0)
-            reply = self._host.call(op.EMBED_RESERVE, request)
+            try:
+                reply = self._host.call(op.EMBED_RESERVE, request)
+            except InstanceLostError as error:
+                raise self._lose(error) from error
             if reply[0]:
                 raise_error(reply, namespace)
             words = memoryview(reply[2]).cast("I").tolist()

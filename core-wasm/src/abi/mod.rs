@@ -88,6 +88,15 @@ extern "C" fn koru_call(opcode: u32, len: u32) -> *const u8 {
     })
 }
 
+/// Runs the tests of the kernels where they are meant to run: 0, or the first check that failed.
+#[cfg(feature = "selftest")]
+#[expect(unsafe_code, reason = "an export")]
+// SAFETY: no other symbol has this name.
+#[unsafe(no_mangle)]
+extern "C" fn koru_selftest() -> u32 {
+    crate::vector::kernels::suite::run()
+}
+
 impl State {
     fn call(&mut self, opcode: u32, len: usize) {
         let Self { instance, request, payload, header } = self;

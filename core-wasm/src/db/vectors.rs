@@ -122,6 +122,7 @@ impl Vectors {
             }
             set.rows = Rows::new(self.metric, dimension);
             set.graph = set.graph.take().map(|_| Hnsw::default());
+            set.filters.forget_all();
             return Ok(index);
         }
         let set = Set {
@@ -231,6 +232,7 @@ impl Vectors {
             if let Some(slot) = set.places.get_mut(row) {
                 *slot = place;
             }
+            set.filters.revisit(at.row);
             if let Some(timestamp) = timestamp {
                 self.pending.push_back(Change { timestamp, at, added: true });
             }
@@ -254,8 +256,6 @@ impl Vectors {
             if let Some(graph) = &mut set.graph {
                 graph.erase(at.row);
             }
-            // The row's number may be given to another version.
-            set.filters.forget_all();
             self.pending.retain(|change| change.at != at);
         }
     }

@@ -29,6 +29,13 @@ impl Filters {
         self.0.clear();
     }
 
+    /// A row's number was given to another version: whether it matches has to be found out anew.
+    pub(super) fn revisit(&mut self, row: u32) {
+        for remembered in &mut self.0 {
+            remembered.evaluated = remembered.evaluated.min(row);
+        }
+    }
+
     /// The rows whose values match. Linear in the rows that came since it was last asked.
     pub(super) fn matching(
         &mut self,

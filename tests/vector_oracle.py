@@ -1,0 +1,146 @@
+"""What a search by vector should find: said naively, in float64, and with filters in plain Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from koru_delta import Match
+
+    Array = np.ndarray[Any, Any]
+
+CORPUS = Path(__file__).parent / "fixtures" / "corpus"
+DIMENSION = 384
+QUERIES = 50
+INDEXES = ("exact", "quantized", "hnsw", "auto")
+METRICS = ("cosine", "dot", "l2")
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Real embeddings, and queries of which they hold the nearest."""
+
+    rows: Array
+    queries: Array
+
+    @property
+    def keys(self) -> list[str]:
+        return [f"{i:04}" for i in range(len(self.rows))]
+
+
+@cache
+def corpus() -> Corpus:
+    codes = np.fromfile(CORPUS / "minilm-384.i8", dtype="i1").reshape(-1, DIMENSION)
+    scale = np.fromfile(CORPUS / "minilm-384.scale.f32", dtype="<f4")
+    vectors = codes.astype("<f4") * scale[:, None]
+    return Corpus(vectors[:-QUERIES].copy(), vectors[-QUERIES:].copy())
+
+
+def scores(metric: str, rows: Any, query: Any) -> Array:
+    """The score of each row, in float64: higher is nearer."""
+    rows, query = np.asarray(rows, "f8"), np.asarray(query, "f8")
+    if metric == "l2":
+        distances: Array = -((rows - query) ** 2).sum(axis=1)
+        return distances
+    products: Array = rows @ query
+    if metric == "dot":
+        return products
+    return products / (np.linalg.norm(rows, axis=1) * np.linalg.norm(query))
+
+
+def best(truth: Array, allowed: Sequence[int], top_k: int) -> list[int]:
+    """The rows with the highest scores among some, best first; the lower row wins a tie."""
+    return sorted(allowed, key=lambda row: (-truth[row], row))[:top_k]
+
+
+def assert_exact(
+    found: list[Match], truth: Array, keys: Sequence[str], allowed: Sequence[int], top_k: int
+) -> None:
+    """The hits are the best of the oracle, but for the order of what float32 cannot tell apart."""
+    expected = best(truth, allowed, top_k)
+    slack = 1e-5 * max(1.0, float(np.abs(truth).max(initial=0.0)))
+    row_of = {key: row for row, key in enumerate(keys)}
+    rows = [row_of[match.key] for match in found]
+    assert len(rows) == len(expected)
+    assert len(set(rows)) == len(rows)
+    assert set(rows) <= set(allowed)
+    for match, row, wanted in zip(found, rows, expected, strict=True):
+        assert abs(match.score - truth[row]) <= slack
+        assert abs(truth[row] - truth[wanted]) <= 2 * slack
+    assert [m.score for m in found] == sorted((m.score for m in found), reverse=True)
+
+
+def lookup(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return ABSENT
+        value = value[part]
+    return value
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def holds(found: Any, operand: Any) -> bool:
+        number = (int, float)
+        comparable = (isinstance(found, str) and isinstance(operand, str)) or (
+            isinstance(found, number)
+            and isinstance(operand, number)
+            and not isinstance(found, bool)
+            and not isinstance(operand, bool)
+        )
+        return comparable and compare(found, operand)
+
+    return holds
+
+
+def _contains(found: Any, operand: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(operand, str) and operand in found
+    return isinstance(found, list) and operand in found
+
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "$eq": lambda found, operand: found == operand,
+    "$ne": lambda found, operand: found != operand,
+    "$gt": _ordered(lambda found, operand: found > operand),
+    "$gte": _ordered(lambda found, operand: found >= operand),
+    "$lt": _ordered(lambda found, operand: found < operand),
+    "$lte": _ordered(lambda found, operand: found <= operand),
+    "$in": lambda found, operand: found in operand,
+    "$nin": lambda found, operand: found not in operand,
+    "$exists": lambda found, operand: (found is not ABSENT) is operand,
+    "$contains": _contains,
+    "$regex": lambda found, operand: isinstance(found, str) and bool(re.search(operand, found)),
+}
+
+
+def matches(value: Any, where: dict[str, Any]) -> bool:
+    """Whether a value matches a filter."""
+    return all(_matches_member(value, name, operand) for name, operand in where.items())
+
+
+def _matches_member(value: Any, name: str, operand: Any) -> bool:
+    if name == "$and":
+        return all(matches(value, part) for part in operand)
+    if name == "$or":
+        return any(matches(value, part) for part in operand)
+    if name == "$not":
+        return not matches(value, operand)
+    found = lookup(value, name)
+    if not isinstance(operand, dict):
+        return bool(found == operand)
+    return all(_holds(value, name, operator, wanted) for operator, wanted in operand.items())
+
+
+def _holds(value: Any, name: str, operator: str, wanted: Any) -> bool:
+    if operator == "$not":
+        return not _matches_member(value, name, wanted)
+    return OPERATORS[operator](lookup(value, name), wanted)
