@@ -140,7 +140,6 @@ def find_embedder() -> Embedder:
 
 
 async def ask(db: Database, embedder: Embedder, question: str, **options: Any) -> list[Match]:
-    """Print the best three and return them."""
     [query] = embedder.embed([question])
     start = time.perf_counter()
     found = await db.similar("docs", query, top_k=3, **options)

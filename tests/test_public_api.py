@@ -26,6 +26,7 @@ KEY_VALUE_NAMES = {
     "KeyNotFoundError",
     "KoruDeltaError",
     "LimitExceededError",
+    "Match",
     "Namespace",
     "SerializationError",
     "Stats",
@@ -52,7 +53,7 @@ VERSION_FIELDS = {
 
 # The parameters of each operation, in order; those after the star by keyword only.
 SIGNATURES = {
-    "put": "namespace key value * caused_by expected_version",
+    "put": "namespace key value * embedding model caused_by expected_version",
     "put_batch": "items",
     "get": "namespace key default * at",
     "get_many": "namespace keys * at",
@@ -68,6 +69,11 @@ SIGNATURES = {
     "lineage": "version_id * depth",
     "effects": "version_id * depth",
     "erase": "namespace key",
+    "embed": "namespace key embedding metadata * model",
+    "embed_batch": "namespace keys embeddings metadata * model progress",
+    "similar": "namespace query top_k * threshold where model at exact",
+    "similar_batch": "namespace queries top_k * threshold where model at exact",
+    "vector": "namespace key * at",
     "stats": "",
     "health": "",
     "verify": "",

@@ -99,7 +99,9 @@ LEAVES = {"config", "errors", "results"}
 def layer(module: str) -> str:
     """Where a module of the package stands."""
     first = module.split(".")[0]
-    if first in ("_hosts", "_storage", "_session"):
+    if first == "storage":  # The public name of what _storage holds.
+        return "_storage"
+    if first in ("_hosts", "_storage", "_session", "_operations"):
         return first
     return "leaf" if first in LEAVES or first.startswith("_") else "public"
 
@@ -110,7 +112,8 @@ ALLOWED = {
     "_storage": {"leaf"},
     "_hosts": {"leaf"},
     "_session": {"leaf", "_storage", "_hosts"},
-    "public": {"leaf", "_session"},
+    "_operations": {"leaf", "_session"},
+    "public": {"leaf", "_session", "_operations"},
 }
 
 

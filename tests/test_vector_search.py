@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from vector_oracle import INDEXES, METRICS, assert_exact, best, corpus, matches, scores
+from vector_oracle import (
+    INDEXES,
+    METRICS,
+    assert_exact,
+    best,
+    corpus,
+    corpus_scores,
+    matches,
+    scores,
+)
 
-from koru_delta import Database
+from koru_delta import Config, Database, SyncDatabase, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
     from conftest import Opener
 
@@ -38,6 +47,8 @@ def metadata(i: int) -> dict[str, Any]:
     return value
 
 
+EVERY_ROW = range(2000)
+VALUES = [metadata(i) for i in EVERY_ROW]
 FILTERS: list[dict[str, Any]] = [
     {},
     {"half": 1},
@@ -71,86 +82,93 @@ FILTERS: list[dict[str, Any]] = [
     {"$or": [{"mille": 1}, {"colour": "blue", "tenth": 2}]},
     {"$not": {"half": 0}},
     {"price": {"$not": {"$gt": 3}}},
-    {"$or": [{"$and": [{"half": 1}, {"$not": {"tenth": 3}}]}, {"at.shelf.row": 4}], "i": {"$gt": 9}},
+    {
+        "$or": [{"$and": [{"half": 1}, {"$not": {"tenth": 3}}]}, {"at.shelf.row": 4}],
+        "i": {"$gt": 9},
+    },
 ]
 
 
-@pytest.fixture
-async def filled(
-    open_database: Opener, index: str, metric: str
-) -> AsyncIterator[tuple[Database, str]]:
-    """The corpus with metadata, in a database of the index and metric."""
-    db = await open_database(vector_index=index, vector_metric=metric)
+@pytest.fixture(scope="module", params=[(i, m) for m in METRICS for i in INDEXES], ids="-".join)
+def filled(request: pytest.FixtureRequest) -> Iterator[tuple[SyncDatabase, str]]:
+    """The corpus with metadata, in a database of each index and metric, and the metric."""
+    index, metric = request.param
     data = corpus()
-    values = [metadata(i) for i in range(len(data.rows))]
-    assert await db.embed_batch("corpus", data.keys, data.rows, values) == len(data.rows)
-    yield db, metric
+    with SyncDatabase(Config(vector_index=index, vector_metric=metric)) as db:
+        assert db.embed_batch("corpus", data.keys, data.rows, VALUES) == len(data.rows)
+        yield db, metric
 
 
-@pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.parametrize("metric", METRICS)
-async def test_real_embeddings_are_found_on_every_path(filled: tuple[Database, str]) -> None:
+def test_real_embeddings_are_found_on_every_path(filled: tuple[SyncDatabase, str]) -> None:
     db, metric = filled
     data = corpus()
-    everything = range(len(data.rows))
-    truths = [scores(metric, data.rows, query) for query in data.queries]
-    for queries in (await db.similar_batch("corpus", data.queries, exact=True),):
-        for found, truth in zip(queries, truths, strict=True):
-            assert_exact(found, truth, data.keys, everything, 10)
-    batch = await db.similar_batch("corpus", data.queries)
+    truths = corpus_scores(metric)
+    exact = db.similar_batch("corpus", data.queries, exact=True)
+    batch = db.similar_batch("corpus", data.queries)
     found_right = 0
-    for query, found, truth in zip(data.queries, batch, truths, strict=True):
-        assert await db.similar("corpus", query) == found
-        wanted = {data.keys[row] for row in best(truth, everything, 10)}
+    for truth, without_loss, found in zip(truths, exact, batch, strict=True):
+        assert_exact(without_loss, truth, data.keys, EVERY_ROW, 10)
+        wanted = {data.keys[row] for row in best(truth, EVERY_ROW, 10)}
         found_right += len(wanted & {match.key for match in found})
         for match in found:
             assert match.score == pytest.approx(truth[int(match.key)], rel=1e-5, abs=1e-5)
-            assert match.value == metadata(int(match.key))
-    assert found_right / (10 * len(data.queries)) >= RECALL_FLOOR
+            assert match.value == VALUES[int(match.key)]
+    assert found_right / (10 * len(batch)) >= RECALL_FLOOR
 
 
-@pytest.mark.parametrize("index", ["quantized", "hnsw"])
-@pytest.mark.parametrize("metric", ["cosine"])
-async def test_the_path_that_was_asked_for_is_taken(filled: tuple[Database, str]) -> None:
+def test_a_batch_of_queries_finds_what_each_finds_alone(filled: tuple[SyncDatabase, str]) -> None:
     db, _ = filled
-    await db.similar("corpus", corpus().queries[0], exact=True)
-    (held,) = (await db.stats()).vectors
+    queries = corpus().queries[:10]
+    for options in ({}, {"exact": True}, {"where": {"half": 1}}):
+        batch = db.similar_batch("corpus", queries, **options)
+        assert batch == [db.similar("corpus", query, **options) for query in queries]
+
+
+def test_the_path_that_was_taken_is_reported(filled: tuple[SyncDatabase, str]) -> None:
+    db, metric = filled
+    db.similar("corpus", corpus().queries[0], exact=True)
+    (held,) = db.stats().vectors
     assert (held.path, held.vectors, held.held, held.dimension) == ("exact", 2000, 2000, 384)
-    assert (await db.stats()).vector_index in ("quantized", "hnsw")
+    assert held.metric == metric
+    wanted = db.stats().vector_index
+    db.similar("corpus", corpus().queries[0])
+    path = db.stats().vectors[0].path
+    assert path == wanted or (wanted == "auto" and path is not None)
 
 
-@pytest.mark.parametrize("index", ["exact", "hnsw", "auto"])
-@pytest.mark.parametrize("metric", ["cosine"])
-async def test_filters_find_what_plain_python_finds(filled: tuple[Database, str]) -> None:
+def test_filters_find_what_plain_python_finds(filled: tuple[SyncDatabase, str]) -> None:
     db, metric = filled
     data = corpus()
-    values = [metadata(i) for i in range(len(data.rows))]
     for number, where in enumerate(FILTERS):
-        allowed = [i for i, value in enumerate(values) if matches(value, where)]
-        query = data.queries[number % len(data.queries)]
-        truth = scores(metric, data.rows, query)
-        for top_k in (10, 2000):
-            found = await db.similar("corpus", query, top_k, where=where, exact=True)
-            assert_exact(found, truth, data.keys, allowed, top_k)
-        everything = await db.similar("corpus", query, 2000, where=where)
-        assert sorted(int(m.key) for m in everything) == allowed, where
+        allowed = [i for i, value in enumerate(VALUES) if matches(value, where)]
+        query, truth = data.queries[number], corpus_scores(metric)[number]
+        found = db.similar("corpus", query, where=where, exact=True)
+        assert_exact(found, truth, data.keys, allowed, 10)
+        found = db.similar("corpus", query, where=where)
+        assert len(found) == min(10, len(allowed)), where
+        assert {int(match.key) for match in found} <= set(allowed), where
 
 
-@pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.parametrize("metric", METRICS)
-async def test_no_selectivity_loses_matches(filled: tuple[Database, str]) -> None:
+def test_filters_let_through_every_match(filled: tuple[SyncDatabase, str]) -> None:
     db, metric = filled
-    data = corpus()
+    for where in FILTERS if metric == "cosine" else FILTERS[:2]:
+        found = db.similar("corpus", corpus().queries[0], 2000, where=where)
+        allowed = [i for i, value in enumerate(VALUES) if matches(value, where)]
+        assert sorted(int(match.key) for match in found) == allowed, where
+
+
+def test_no_selectivity_loses_matches(filled: tuple[SyncDatabase, str]) -> None:
+    db, metric = filled
     for field, every in (("half", 2), ("tenth", 10), ("percent", 100), ("mille", 1000)):
-        allowed = list(range(1, len(data.rows), every))
+        allowed = range(1, len(VALUES), every)
         right = total = 0
-        batch = await db.similar_batch("corpus", data.queries, where={field: 1})
-        for query, found in zip(data.queries, batch, strict=True):
-            wanted = best(scores(metric, data.rows, query), allowed, 10)
-            rows = [int(match.key) for match in found]
+        batch = db.similar_batch("corpus", corpus().queries, where={field: 1})
+        for truth, found in zip(corpus_scores(metric), batch, strict=True):
+            wanted = best(truth, allowed, 10)
+            rows = {int(match.key) for match in found}
             assert len(rows) == len(wanted)
-            assert set(rows) <= set(allowed)
-            right += len(set(rows) & set(wanted))
+            assert rows <= set(allowed)
+            right += len(rows & set(wanted))
             total += len(wanted)
         assert right / total >= RECALL_FLOOR, field
 
@@ -203,9 +221,12 @@ async def test_a_remembered_filter_sees_what_comes_after_a_refused_vector(
 ) -> None:
     where = {"g": 1}
     await db.embed("notes", "first", [1, 2], where)
-    for write in (db.embed("notes", "no", refused, where), db.embed_batch("notes", "n", [refused])):
-        with pytest.raises(ValueError, match=r"."):
-            await write
+    for embed in (
+        lambda: db.embed("notes", "no", refused, where),
+        lambda: db.embed_batch("notes", ["no"], [refused], [where]),
+    ):
+        with pytest.raises(ValidationError, match=r"component|length"):
+            await embed()
         assert await found_keys(db, where) == {"first"}
     await db.embed("notes", "second", [2, 1], where)
     assert await found_keys(db, where) == {"first", "second"}
@@ -216,7 +237,7 @@ async def test_a_remembered_filter_sees_what_comes_after_a_refused_vector(
 async def test_a_remembered_filter_sees_what_comes_after_refused_metadata(db: Database) -> None:
     where = {"g": 1}
     await db.embed("notes", "first", [1, 2], where)
-    with pytest.raises(ValueError, match="row 1"):
+    with pytest.raises(ValidationError, match="row 1"):
         await db.embed_batch("notes", ["x", "y"], [[1, 2], [2, 1]], [where, {"g": {1}}])
     assert await found_keys(db, where) == {"first"}
     await db.embed_batch("notes", ["x", "y"], [[1, 2], [2, 1]], [where, where])

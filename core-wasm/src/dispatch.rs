@@ -8,7 +8,7 @@ use crate::codec::hex::VersionId;
 use crate::codec::{hex, names};
 use crate::db::{Database, Draft, Listing, Replay};
 use crate::error::{Error, Result};
-use crate::log::record::ValueKind;
+use crate::log::record::{Record, ValueKind};
 use crate::log::recovery::Progress;
 use crate::protocol as op;
 
@@ -123,7 +123,7 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::HISTORY => {
             let (namespace, key) = request.names()?;
             let limit = request.control::<LimitControl>()?.limit;
-            Ok(Reply::owned(versions(&db.history(namespace, key, limit))))
+            versions_reply(db, &db.history(namespace, key, limit))
         }
         op::VERSION => Ok(Reply::borrowed(db.version(&request.id()?)?.as_bytes())),
         op::DIFF => {
@@ -139,8 +139,8 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         }
         op::LIST_KEYS => list_keys(db, request),
         op::LIST_NAMESPACES => Ok(Reply::json(&db.list_namespaces(request.at))),
-        op::LINEAGE => walk(request, |id, depth| db.lineage(id, depth)),
-        op::EFFECTS => walk(request, |id, depth| db.effects(id, depth)),
+        op::LINEAGE => walk(db, request, |id, depth| db.lineage(id, depth)),
+        op::EFFECTS => walk(db, request, |id, depth| db.effects(id, depth)),
         op::STATS => Ok(Reply::json(&db.stats())),
         op::VERIFY => Ok(Reply::json(&db.verify())),
         op::HEAD => Ok(Reply::owned(hex::encode(&db.head()).into_bytes())),
@@ -222,7 +222,7 @@ fn get_many<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
         }
         db.get_many(namespace, &keys, request.at)
     };
-    Ok(Reply::owned(versions(&records)))
+    versions_reply(db, &records)
 }
 
 fn list_keys<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
@@ -230,15 +230,35 @@ fn list_keys<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let control: ListControl = request.control()?;
     let start_after = control.start_after.as_deref();
     let listing = Listing { prefix: &control.prefix, start_after, limit: control.limit };
-    Ok(Reply::json(&db.list_keys(namespace, listing, request.at)))
+    // Twice over the keys instead of once and a list of them: a full memory must still list them.
+    let size = db.keys(namespace, listing, request.at).map(|key| key.len() + 3).sum::<usize>() + 2;
+    db.check_room(size)?;
+    let mut text = Vec::with_capacity(size);
+    text.push(b'[');
+    for key in db.keys(namespace, listing, request.at) {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, key)
+            .map_err(|error| Error::protocol(error.to_string()))?;
+    }
+    text.push(b']');
+    Ok(Reply::owned(text))
+}
+
+/// A reply of versions, if there is memory for it.
+fn versions_reply<'a>(db: &Database, records: &[&Record]) -> Result<Reply<'a>> {
+    db.check_room(records.iter().map(|record| record.as_bytes().len() + 4).sum())?;
+    Ok(Reply::owned(versions(records)))
 }
 
 fn walk<'a, 'r>(
+    db: &Database,
     request: &Request<'_>,
-    find: impl FnOnce(&VersionId, Option<usize>) -> Result<Vec<&'r crate::log::record::Record>>,
+    find: impl FnOnce(&VersionId, Option<usize>) -> Result<Vec<&'r Record>>,
 ) -> Result<Reply<'a>> {
     let depth = request.control::<LimitControl>()?.limit;
-    Ok(Reply::owned(versions(&find(&request.id()?, depth)?)))
+    versions_reply(db, &find(&request.id()?, depth)?)
 }
 
 fn value_kind(flags: u32) -> ValueKind {

@@ -28,7 +28,7 @@
 //! | 24..32 | sequence of the last frame written so far |
 //!
 //! A payload of *versions* is a count, that many lengths (all `u32`), then the records
-//! ([`crate::log::record`]) one after the other.
+//! ([`crate::log::record`]) one after the other, without their vectors.
 
 /// Version of this protocol. A change of anything in this file must raise it.
 pub const ABI_VERSION: u32 = 1;

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 const NAMESPACES: [&str; 2] = ["a", "\u{1f600}"];
 const KEYS: [&str; 5] = ["k", "k1", "k\u{e9}", "l", "\u{ffff}"];
-const PREFIXES: [&str; 4] = ["", "k", "k1", "x"];
+const PREFIXES: [&str; 5] = ["", "k", "k1", "l", "x"];
 const VALUES: [&str; 5] = ["1", "{\"a\":[1,2]}", "null", "\"\\ud83d\\ude00\"", "{\"a\":[1,3]}"];
 const NOT_JSON: &str = "[1,";
 const NOW: u64 = u64::MAX;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, Final, Literal, TypeAlias
 
 from koru_delta import _json
@@ -32,7 +32,8 @@ _MAX_BATCH_ITEMS: Final = 100_000
 _MAX_NAME_BYTES: Final = 1024
 _MAX_VALUE_BYTES: Final = 8 * 1024 * 1024
 _MAX_TOP_K: Final = 10_000
-_EMBED_BYTES: Final = 16 * 1024 * 1024
+_MAX_THRESHOLD: Final = 3.0e38
+_EMBED_BYTES: Final = 4 * 1024 * 1024
 """Vectors and values of one commit of a batch of vectors."""
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
@@ -132,9 +133,12 @@ def check_text(what: str, text: str) -> str:
 
 
 def check_keys(keys: Iterable[str]) -> list[str]:
-    if isinstance(keys, str):
-        raise ValidationError("keys is a str", suggestion="give a list of keys, or use get")
-    return [check_text("key", key) for key in keys]
+    """Keys as a list, if each is well-formed text."""
+    if isinstance(keys, str) or not isinstance(keys, Iterable):
+        raise ValidationError(
+            f"keys is of type {type(keys).__name__}", suggestion="give a list of keys"
+        )
+    return [check_text(f"row {index}: the key", key) for index, key in enumerate(keys)]
 
 
 def encode_embed_items(
@@ -211,12 +215,9 @@ def similar_control(
             suggestion="ask for that many hits",
         )
     if threshold is not None:
-        is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-        if not is_number or not isfinite(threshold):
-            raise ValidationError(
-                f"the threshold is {threshold!r}", suggestion="give a finite number, or None"
-            )
-        threshold = float(threshold)
+        threshold = _finite("the threshold", threshold)
+        # Scores are float32: past its range all thresholds are the same.
+        threshold = max(-_MAX_THRESHOLD, min(_MAX_THRESHOLD, threshold))
     return {
         "queries": queries,
         "top_k": top_k,
@@ -224,3 +225,23 @@ def similar_control(
         "model": None if model is None else check_text("model", model),
         "exact": bool(exact),
     }
+
+
+def where_bytes(where: object) -> bytes:
+    """The JSON of a filter."""
+    if not isinstance(where, dict):
+        raise ValidationError(
+            f"where is of type {type(where).__name__}, which is no dict",
+            suggestion='give a filter such as {"year": {"$gte": 1990}}',
+        )
+    return _json.encode(where)[1]
+
+
+def _finite(what: str, number: Any) -> float:
+    try:
+        value = nan if isinstance(number, bool | str | bytes) else float(number)
+    except (TypeError, ValueError, OverflowError):
+        value = nan
+    if not isfinite(value):
+        raise ValidationError(f"{what} is {number!r:.60}", suggestion="give a finite number")
+    return value

@@ -18,8 +18,10 @@ from koru_delta.errors import (
 )
 
 
-def raise_error(reply: Reply, namespace: str = "", key: str = "") -> NoReturn:
-    """Raise the error that a reply of a status other than 0 reports."""
+def raise_error(
+    reply: Reply, namespace: str = "", key: str = "", *, item: str = "item"
+) -> NoReturn:
+    """Raise the error that a reply reports; ``item`` is what an index in it counts."""
     status = reply[0]
     try:
         details = json.loads(reply[2])
@@ -27,7 +29,7 @@ def raise_error(reply: Reply, namespace: str = "", key: str = "") -> NoReturn:
     except (ValueError, KeyError, TypeError):
         raise KoruDeltaError(f"the engine's error {status} cannot be read") from None
     if "index" in details:
-        message = f"item {details['index']}: {message}"
+        message = f"{item} {details['index']}: {message}"
     match status:
         case Status.INVALID:
             raise ValidationError(message, suggestion=suggestion)

@@ -16,34 +16,33 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 from time import sleep, time_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import Host
 from koru_delta._hosts.wasmtime_host import InstanceLostError, WasmtimeHost
 from koru_delta._hot_cache import HotCache
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply
+from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
 from koru_delta._storage.commit_log import CommitLog, Group, NoLog
 from koru_delta._storage.file import FileStorage
+from koru_delta._workers import forget_workers, worker_threads
 from koru_delta.config import Config
 from koru_delta.errors import (
     CorruptionError,
-    DatabaseClosedError,
     DatabaseLockedError,
     KoruDeltaError,
     LimitExceededError,
     StorageError,
-    ValidationError,
 )
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from koru_delta._vectors import Matrix
 
-_READ_BYTES: Final = 4 * 1024 * 1024
+_READ_BYTES: Final = 960 * 1024
+"""Bytes read at a time when opening: the request stays within what the module keeps for it."""
 _FRAME_OVERHEAD_BYTES: Final = 256
 _MAINTENANCE_SLICE: Final = 8192
 """Rows to code, or similarities to compute, in one go: some milliseconds."""
@@ -62,51 +61,6 @@ class FileCheck(NamedTuple):
     problem: str | None
 
 
-class Refusal:
-    """Stands where an instance would be, and says why there is none."""
-
-    memory_bytes = 0
-
-    def fill(self, address: int, parts: Iterable[memoryview]) -> None:
-        """Nothing to fill."""
-
-    def __init__(self, error: KoruDeltaError) -> None:
-        self._error = error
-
-    def call(self, opcode: int, request: bytes) -> Reply:
-        """Refuse."""
-        # A new error each time: tracebacks and notes of one must not gather in another.
-        error = self._error
-        raise type(error)(error.message, suggestion=error.suggestion)
-
-    def close(self) -> None:
-        """Nothing to free."""
-
-
-def _closed(when: str) -> Refusal:
-    return Refusal(
-        DatabaseClosedError(
-            f"the database is {when}",
-            suggestion="use it inside `async with Database(...)`, or await Database.create()",
-        )
-    )
-
-
-_executor_lock = threading.Lock()
-_executor: ThreadPoolExecutor | None = None
-
-
-def worker_threads() -> ThreadPoolExecutor:
-    """The process's worker threads, started when first needed."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    global _executor
-    with _executor_lock:
-        if _executor is None:
-            _executor = ThreadPoolExecutor(thread_name_prefix="koru-delta")
-        return _executor
-
-
 class Session:
     """One database, from open to close. Methods block unless they say otherwise."""
 
@@ -117,12 +71,12 @@ class Session:
         self.storage: Storage | None = None
         self.recovered_bytes = 0
         self.hot = HotCache(config.hot_cache_size)
-        self._host: Host = _closed("not open yet")
+        self._host: Host = closed("not open yet")
         self.log: CommitLog | NoLog = NoLog()
         self._lock = threading.Lock()
         self._stale = False
         self._maintaining = False
-        self._guarded = config.path is not None
+        self._guarded = config.path is not None or config.storage is not None
 
     # Opening and closing.
 
@@ -136,6 +90,7 @@ class Session:
         config = self.config
         path = config.file_path
         try:
+            self.storage = config.storage
             if path is not None:
                 preallocate = config.enable_wal and config.sync_on_write
                 self.storage = FileStorage(
@@ -156,7 +111,8 @@ class Session:
             raise
         self._host = host
         _open_sessions.add(self)
-        self.maintain_in_background()
+        if not self._maintain(0):
+            self.maintain_in_background()
 
     def _open_log(self, sequence: int) -> None:
         """Be ready to append after a frame."""
@@ -191,7 +147,7 @@ class Session:
                         self.storage.truncate(valid)
                     self.recovered_bytes += dropped
             else:
-                control = json.dumps(self._open_control()).encode()
+                control = json.dumps(self._open_control(host)).encode()
                 reply = self._checked(host, op.OPEN, pack(control=control))
                 sequence = reply[4]
                 if self.storage is not None:
@@ -207,11 +163,11 @@ class Session:
             max_memory_bytes=config.max_memory_bytes, timeout=config.operation_timeout
         )
 
-    def _open_control(self) -> dict[str, Any]:
+    def _open_control(self, host: Host) -> dict[str, Any]:
         return {
             "database_id": os.urandom(16).hex(),
             "journal": self.storage is not None and not self.config.read_only,
-            "memory_budget": self.config.max_memory_bytes,
+            "memory_budget": self.config.max_memory_bytes - host.memory_bytes,
             "metric": self.config.vector_metric,
             "vector_index": self.config.vector_index,
         }
@@ -219,7 +175,7 @@ class Session:
     def _replay(self, host: Host, storage: Storage, *, verify: bool) -> tuple[int, int, int]:
         """Feed the log to a new instance: last sequence, valid bytes, dropped bytes."""
         control = {
-            "open": self._open_control(),
+            "open": self._open_control(host),
             "writable": not self.config.read_only,
             "verify": verify,
         }
@@ -251,7 +207,7 @@ class Session:
         with self._lock:
             if not self.is_open:
                 return
-            host, self._host = self._host, _closed("closed")
+            host, self._host = self._host, closed("closed")
             host.close()
             self.hot.clear()
             _open_sessions.discard(self)
@@ -322,7 +278,7 @@ class Session:
         if reply is None:
             reply = await self.in_thread(self.call, opcode, request)
         if reply[0]:
-            raise_error(reply, namespace, key)
+            raise_error(reply, namespace, key, item="query")
         return reply
 
     async def write(
@@ -478,13 +434,13 @@ class Session:
                 request = self.request("", "", NOW, b"", payload, 0, now)
                 reply, group = self._append(op.EMBED_BATCH, request)
                 if reply[0]:
-                    raise_error(reply, namespace)
+                    raise_error(reply, namespace, item="row")
                 if group is not None:
                     group.wait()
 
     def maintain_in_background(self) -> None:
-        """Let a worker thread do what searches gain from, unless one does or nothing is left."""
-        if not self._maintaining and self.is_open and not self._maintain(0):
+        """Let a worker thread do what searches gain from, unless one does."""
+        if not self._maintaining and self.is_open:
             self._maintaining = True
             worker_threads().submit(self._keep_maintaining)
 
@@ -497,9 +453,11 @@ class Session:
         try:
             while self.is_open and not self._maintain(_MAINTENANCE_SLICE):
                 sleep(_MAINTENANCE_PAUSE_SECONDS)
+            self._maintaining = False
+            if self.is_open and not self._maintain(0):
+                self.maintain_in_background()  # Something came in after the last slice.
         except KoruDeltaError:
-            pass  # Closed or lost meanwhile: whoever uses it next is told, or finds it rebuilt.
-        finally:
+            # Closed or lost meanwhile: whoever uses it next is told, or finds it rebuilt.
             self._maintaining = False
 
     # After a failure.
@@ -598,23 +556,6 @@ def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes
     return header + control + payload
 
 
-def refuse_names(namespace: object, key: object) -> NoReturn:
-    """Say what is wrong with a name that cannot be encoded."""
-    for what, name in (("namespace", namespace), ("key", key)):
-        if not isinstance(name, str):
-            raise ValidationError(
-                f"the {what} is of type {type(name).__name__}", suggestion=f"give a str as {what}"
-            )
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ValidationError(
-                f"the {what} {name!r} contains a lone surrogate",
-                suggestion="names are UTF-8 text: decode them with the right encoding",
-            ) from None
-    raise AssertionError("both names can be encoded")
-
-
 _open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
@@ -622,8 +563,7 @@ def _abandon_sessions() -> None:
     # Memory is copied by a fork; locks, threads and the right to write are not.
     for session in list(_open_sessions):
         session.abandon()
-    global _executor
-    _executor = None
+    forget_workers()
 
 
 if hasattr(os, "register_at_fork"):

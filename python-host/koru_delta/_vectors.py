@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from koru_delta.errors import ValidationError
 
@@ -81,7 +81,10 @@ def _row_bytes(vector: Any, what: str) -> memoryview:
             f"{what} is a buffer of format {view.format!r}, which is not of numbers",
             suggestion=_ADVICE,
         )
-    return _floats(view.tolist(), what)
+    if view.format.startswith("<"):
+        view = view.cast("B").cast(view.format[1:])  # type: ignore[call-overload]
+    numbers: list[Any] = cast("Any", view).tolist()
+    return _floats(numbers, what)
 
 
 def _floats(items: Sequence[Any], what: str) -> memoryview:
@@ -90,7 +93,7 @@ def _floats(items: Sequence[Any], what: str) -> memoryview:
     except (TypeError, OverflowError):
         pass
     for index, item in enumerate(items):
-        if _is_list(item) or _is_numpy(item):
+        if _is_list(item) or getattr(item, "ndim", None):
             raise ValidationError(
                 f"{what} has more than one dimension: component {index} is a {type(item).__name__}",
                 suggestion="give one vector; embed_batch and similar_batch take several",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from koru_delta.errors import ValidationError
 
 __all__ = ["Config"]
+
+if TYPE_CHECKING:
+    from koru_delta._storage.base import Storage
 
 _INDEXES: Final = ("auto", "exact", "quantized", "hnsw")
 _METRICS: Final = ("cosine", "dot", "l2")
@@ -45,6 +48,8 @@ class Config:
             pays from some 100,000 vectors on. ``auto``: quantised where that is faster than exact.
         vector_metric: How vectors are compared: ``cosine``; ``dot``, the inner product; or
             ``l2``, of which the score is the negated squared distance, so that higher is nearer.
+        storage: A place for the log of your own, instead of a path: anything with the methods of
+            :class:`koru_delta.storage.Storage`. It is closed with the database.
 
     Raises:
         ValidationError: That names the field.
@@ -60,6 +65,7 @@ class Config:
     operation_timeout: float = 30.0
     vector_index: Literal["auto", "exact", "quantized", "hnsw"] = "auto"
     vector_metric: Literal["cosine", "dot", "l2"] = "cosine"
+    storage: Storage | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -83,7 +89,9 @@ class Config:
         is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
         if not is_number or not 0 <= timeout <= 1e9:
             raise _refuse("operation_timeout", timeout, "a number of seconds, or 0 for none")
-        if self.read_only and path is None:
+        if self.storage is not None and path is not None:
+            raise _refuse("storage", self.storage, "a path or a storage, not both")
+        if self.read_only and path is None and self.storage is None:
             raise _refuse("read_only", True, "a path with it: an empty memory cannot be read")
 
     def _check_int(self, name: str, limit: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike, bind_batch
@@ -60,6 +60,47 @@ class Namespace:
     ) -> Version:
         """Write a new version of a key with a vector."""
         return await self._database.embed(self.name, key, embedding, metadata, model=model)
+
+    async def embed_batch(
+        self,
+        keys: Iterable[str],
+        embeddings: Any,
+        metadata: Iterable[Any] | None = None,
+        *,
+        model: str = "",
+        progress: bool | Callable[[int, int], object] = False,
+    ) -> int:
+        """Write many versions with vectors."""
+        return await self._database.embed_batch(
+            self.name, keys, embeddings, metadata, model=model, progress=progress
+        )
+
+    async def vector(self, key: str, *, at: Time | None = None) -> Any:
+        """The vector of a key."""
+        return await self._database.vector(self.name, key, at=at)
+
+    async def similar_batch(
+        self,
+        queries: Any,
+        top_k: int = 10,
+        *,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        at: Time | None = None,
+        exact: bool = False,
+    ) -> list[list[Match]]:
+        """The nearest versions for several queries, in one call."""
+        return await self._database.similar_batch(
+            self.name,
+            queries,
+            top_k,
+            threshold=threshold,
+            where=where,
+            model=model,
+            at=at,
+            exact=exact,
+        )
 
     async def similar(
         self,

@@ -38,7 +38,7 @@ class Version:
         previous: Id of the key's version before this one; None for the first.
         caused_by: Ids of the versions it was derived from.
         deleted: Whether this version is a deletion.
-        embedding: The vector as float32, or None.
+        embedding: None; :meth:`Database.vector` reads a vector.
         model: Model that made the vector.
     """
 

@@ -44,6 +44,9 @@ class Context:
     seed: int
     scratch: Path
     koru_delta_present: bool
+    embeddings: Path | None = None
+    """A folder with base.npy and queries.npy."""
+    million: bool = False
 
     def rounds(self, full: int, quick: int = 3) -> int:
         return quick if self.quick else full
@@ -75,11 +78,12 @@ class RatioTarget:
 
 @dataclass(frozen=True, slots=True)
 class AbsoluteTarget:
-    """`contestant`'s figure is at most `limit`, in the operation's unit."""
+    """`contestant`'s figure is at most (or at least) `limit`, in the operation's unit."""
 
     operation: str
     limit: float
     contestant: str = OURS
+    sense: Literal["at most", "at least"] = "at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +204,18 @@ class Section:
 
     def _absolute_verdict(self, target: AbsoluteTarget, unit: str) -> Verdict:
         ours = self.median(target.operation, target.contestant)
-        met = None if ours is None else ours <= target.limit
+        met: bool | None = None
+        if ours is not None:
+            met = ours <= target.limit if target.sense == "at most" else ours >= target.limit
+        sign = "<=" if target.sense == "at most" else ">="
         return Verdict(
             target.operation,
             target.contestant,
-            f"{show(ours)} {unit}",
+            f"{show(ours)} {unit}".strip(),
             "",
             None,
             None,
-            f"<= {target.limit:g} {unit}",
+            f"{sign} {target.limit:g} {unit}".strip(),
             met,
         )
 
@@ -276,7 +283,7 @@ def render_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def render(section: Section) -> str:
     """The section as text: sizes, medians, targets, notes."""
     sizes = ", ".join(f"{name} {value}" for name, value in section.sizes.items())
-    columns = [f"{operation.name} {operation.unit}" for operation in section.operations]
+    columns = [f"{operation.name} {operation.unit}".strip() for operation in section.operations]
     rows = [
         [who, *(_cell(section.median(operation.name, who)) for operation in section.operations)]
         for who in section.contestants()

@@ -10,6 +10,9 @@ the machine; what counts are the ratios, taken side by side: see harness.py for 
 --only NAMES    some sections, by name, separated by commas
 --json FILE     writes every sample and every verdict to FILE as well
 --scratch DIR   where database files go (a real disk: syncing to memory proves nothing)
+--embeddings DIR  base.npy and queries.npy for the vector sections (or KORU_BENCH_EMBEDDINGS);
+                without it, what vector_data.py finds
+--million       lets the section on growth go on to 1,000,000 vectors (some 4 GB of memory)
 --seed N        for the documents, the keys and the order of the contestants
 
 A section is a module with `async def run(context: Context) -> Section`, named in SECTIONS.
@@ -21,6 +24,7 @@ import argparse
 import asyncio
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 import time
@@ -29,6 +33,9 @@ from typing import TYPE_CHECKING
 
 import kv
 import start
+import vector_growth
+import vector_serving
+import vectors
 from harness import Context, Section, render
 from machine import machine_lines
 
@@ -38,9 +45,13 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, Callable[[Context], Awaitable[Section]]] = {
     "kv": kv.run,
     "start": start.run,
+    "vectors": vectors.run,
+    "serving": vector_serving.run,
+    "growth": vector_growth.run,
 }
 
 SEED = 20_260_101
+EMBEDDINGS_VARIABLE = "KORU_BENCH_EMBEDDINGS"
 LASTING = Path("/var/tmp")
 """Where files are kept across restarts, by convention: so not in memory."""
 
@@ -64,6 +75,15 @@ def arguments() -> argparse.Namespace:
         help="where database files go",
         default=LASTING if LASTING.is_dir() else Path(tempfile.gettempdir()),
     )
+    named = os.environ.get(EMBEDDINGS_VARIABLE)
+    parser.add_argument(
+        "--embeddings",
+        type=Path,
+        metavar="DIR",
+        help="base.npy and queries.npy for the vector sections",
+        default=Path(named) if named else None,
+    )
+    parser.add_argument("--million", action="store_true", help="grow to 1,000,000 vectors")
     parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args()
     unknown = [name for name in given.only.split(",") if name not in SECTIONS]
@@ -83,6 +103,8 @@ async def measure(given: argparse.Namespace, scratch: Path) -> dict[str, object]
         seed=given.seed,
         scratch=scratch,
         koru_delta_present=importlib.util.find_spec("koru_delta") is not None,
+        embeddings=given.embeddings,
+        million=given.million,
     )
     heading = machine_lines(scratch, given.seed)
     say("# koru-delta benchmarks" + (" (quick: not for judging)" if given.quick else ""))

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vector_stores import TOP
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOP = 10
 NOISE = 0.3
-"""Length of what is added to a copied row of length 1: about as far as near duplicates are apart."""
+"""Length of what is added to a copied row of length 1: near duplicates are about as far apart."""
 
 QUERIES = 1_000
 TEXT_LENGTH = 1_000

@@ -12,15 +12,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import sqlite3
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vector_data import TOP
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
+TOP = 10
 GROUPS = 100
 """A filter on one group keeps 1 % of the rows."""
 
@@ -33,16 +31,16 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """NumPy and faiss read these when they are imported."""
 
 
-class Store(Protocol):
-    """A contestant. What it returns may have to be awaited."""
+class Peer(Protocol):
+    """What koru-delta is measured beside. Some also have `open` and `query_group`."""
 
-    def build(self, rows: Any) -> None | Awaitable[None]:
-        """Takes all rows, ready to be searched."""
+    def build(self, rows: Any) -> None:
+        """Takes all rows, writes them to files, and is ready to be searched."""
 
-    def query(self, query: Any) -> list[int] | Awaitable[list[int]]:
+    def query(self, query: Any) -> list[int]:
         """The numbers of the ten nearest rows."""
 
-    def close(self) -> None | Awaitable[None]:
+    def close(self) -> None:
         """Leaves the files and frees the memory."""
 
 
@@ -73,7 +71,8 @@ class NumpyScan:
     def query(self, query: Any) -> list[int]:
         scores = self.rows @ query
         best = self.numpy.argpartition(scores, -TOP)[-TOP:]
-        return best[self.numpy.argsort(-scores[best])].tolist()
+        found: list[int] = best[self.numpy.argsort(-scores[best])].tolist()
+        return found
 
     def close(self) -> None:
         del self.rows
@@ -96,7 +95,8 @@ class FaissFlat:
         self.index = self.faiss.read_index(self.file)
 
     def query(self, query: Any) -> list[int]:
-        return self.index.search(query[None], TOP)[1][0].tolist()
+        found: list[int] = self.index.search(query[None], TOP)[1][0].tolist()
+        return found
 
     def close(self) -> None:
         del self.index
@@ -122,7 +122,8 @@ class Hnswlib:
         self.index.set_ef(EF_SEARCH)
 
     def query(self, query: Any) -> list[int]:
-        return self.index.knn_query(query, k=TOP, num_threads=1)[0][0].tolist()
+        found: list[int] = self.index.knn_query(query, k=TOP, num_threads=1)[0][0].tolist()
+        return found
 
     def close(self) -> None:
         del self.index
@@ -152,7 +153,8 @@ class Usearch:
         self.index.expansion_search = EF_SEARCH
 
     def query(self, query: Any) -> list[int]:
-        return self.index.search(query, TOP, threads=1).keys.tolist()
+        found: list[int] = self.index.search(query, TOP, threads=1).keys.tolist()
+        return found
 
     def close(self) -> None:
         self.index.reset()
@@ -196,21 +198,32 @@ class Chroma:
         del self.collection, self.client
 
 
+def sqlite_with_extensions() -> str | None:
+    """The module of SQLite that loads extensions; many a Python's own does not."""
+    for name in ("sqlite3", "pysqlite3"):
+        if importlib.util.find_spec(name) is not None:
+            connection = importlib.import_module(name).Connection
+            if hasattr(connection, "enable_load_extension"):
+                return name
+    return None
+
+
 class SqliteVec:
     """The virtual table: every row compared, from a file."""
 
     def __init__(self, folder: Path) -> None:
-        self.connection = sqlite3.connect(folder / "vec.sqlite")
+        module = sqlite_with_extensions()
+        self.connection = importlib.import_module(str(module)).connect(folder / "vec.sqlite")
         self.connection.enable_load_extension(True)
         importlib.import_module("sqlite_vec").load(self.connection)
 
     def build(self, rows: Any) -> None:
         self.connection.execute(
             "CREATE VIRTUAL TABLE items USING vec0"
-            f'("group" INTEGER, embedding float[{rows.shape[1]}] distance_metric=cosine)'
+            f"(part INTEGER, embedding float[{rows.shape[1]}] distance_metric=cosine)"
         )
         self.connection.executemany(
-            'INSERT INTO items(rowid, "group", embedding) VALUES (?, ?, ?)',
+            "INSERT INTO items(rowid, part, embedding) VALUES (?, ?, ?)",
             ((number, number % GROUPS, row) for number, row in enumerate(rows)),
         )
         self.connection.commit()
@@ -219,7 +232,7 @@ class SqliteVec:
         return self._found("embedding MATCH ? AND k = ?", query, TOP)
 
     def query_group(self, query: Any, group: int) -> list[int]:
-        return self._found('embedding MATCH ? AND k = ? AND "group" = ?', query, TOP, group)
+        return self._found("embedding MATCH ? AND k = ? AND part = ?", query, TOP, group)
 
     def _found(self, condition: str, *values: Any) -> list[int]:
         rows = self.connection.execute(f"SELECT rowid FROM items WHERE {condition}", values)
@@ -261,8 +274,9 @@ class Lancedb:
 
     @staticmethod
     def _found(search: Any) -> list[int]:
-        asked = search.distance_type("cosine").ef(EF_SEARCH).select(["i"]).limit(TOP)
-        return asked.to_arrow()["i"].to_pylist()
+        asked = search.distance_type("cosine").ef(EF_SEARCH).select(["i", "_distance"]).limit(TOP)
+        found: list[int] = asked.to_arrow()["i"].to_pylist()
+        return found
 
     def close(self) -> None:
         del self.table, self.connection
@@ -310,7 +324,7 @@ CHROMA = "chromadb persistent"
 SQLITE_VEC = "sqlite-vec"
 LANCEDB = "lancedb IVF-HNSW-SQ"
 
-PEERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+PEERS: dict[str, tuple[str, Callable[[Path], Peer]]] = {
     NUMPY: ("numpy", NumpyScan),
     FAISS: ("faiss", FaissFlat),
     HNSWLIB: ("hnswlib", Hnswlib),
@@ -321,18 +335,24 @@ PEERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 }
 """Name to the module it needs, and what makes one whose files are in the folder given."""
 
+
+def folder_of(scratch: Path, name: str, size: int) -> Path:
+    """Where a contestant's files of so many rows are; another section may have made them."""
+    return scratch / f"vectors-{size}-{name.partition(',')[0].replace(' ', '-')}"
+
+
 EXACT = (NUMPY, FAISS, SQLITE_VEC)
 
 
-def installed_peers() -> tuple[dict[str, Callable[[Path], Any]], list[str]]:
+def installed_peers() -> tuple[dict[str, Callable[[Path], Peer]], list[str]]:
     """Those that can be imported, and a note for each that cannot."""
-    found: dict[str, Callable[[Path], Any]] = {}
+    found: dict[str, Callable[[Path], Peer]] = {}
     notes: list[str] = []
     for name, (module, make) in PEERS.items():
         if importlib.util.find_spec(module) is None:
             notes.append(f"{name}: {module} is not installed.")
-        elif make is SqliteVec and not hasattr(sqlite3.Connection, "enable_load_extension"):
-            notes.append(f"{name}: this Python's sqlite3 loads no extensions.")
+        elif make is SqliteVec and sqlite_with_extensions() is None:
+            notes.append(f"{name}: sqlite3 loads no extensions here, and there is no pysqlite3.")
         else:
             found[name] = make
     return found, notes

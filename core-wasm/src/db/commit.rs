@@ -43,13 +43,16 @@ pub struct Draft<'a> {
     pub vector: &'a [u8],
 }
 
+/// Most bytes that a set of vectors grows by at a time.
+const ROWS_GROWTH_BYTES: usize = 3 << 19;
+
 /// How much of the memory kept free must stay free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reserve {
     /// New data leaves all of it.
     Whole,
-    /// Opening may use half: what was written once must open again.
-    Half,
+    /// Opening may use all of it: what was written once must open again.
+    Nothing,
 }
 
 impl<'a> Draft<'a> {
@@ -100,7 +103,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn too_large(what: &str, size: usize, limit: usize) -> Error {
+pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Error {
     let message = format!("{size} {what}; the limit is {limit}");
     Error::new(Kind::Limit, message, "split it into smaller parts; nothing was written")
 }
@@ -149,6 +152,11 @@ impl Database {
             return Err(too_large("bytes in a batch", bytes, MAX_BATCH_BYTES));
         }
         if drafts.iter().any(|draft| draft.kind != ValueKind::Deleted) {
+            let grows = drafts.iter().any(|draft| {
+                let names = (draft.namespace, draft.model.as_bytes());
+                !draft.vector.is_empty() && !self.vectors.has_room(names)
+            });
+            let bytes = bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 };
             self.check_budget(drafts.len(), bytes, Reserve::Whole)?;
         }
         self.versions.reserve(drafts.len())
@@ -189,7 +197,6 @@ impl Database {
     ) -> Place {
         let Self { keyspace, versions, vectors, journal, .. } = self;
         let vector = held.map(|held| vectors.bytes(held)).unwrap_or_default();
-        let vector = vector.as_slice();
         // Both were checked to be UTF-8.
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
@@ -197,13 +204,14 @@ impl Database {
         let previous = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
         let (kind, value) = (draft.kind, draft.value);
         let (model, causes) = (draft.model, draft.causes);
+        let dimension = vector.len() / 4;
         let fields =
-            Fields { timestamp, previous, namespace, key, model, causes, kind, value, vector };
-        let (record, digest) = fields.seal();
+            Fields { timestamp, previous, namespace, key, model, causes, kind, value, dimension };
+        let (record, digest) = fields.seal(&vector);
         link.add(&digest);
-        journal.write(FrameType::Version, record.as_bytes());
+        journal.write(FrameType::Version, &[record.as_bytes(), &vector]);
         let latest = chain.latest().and_then(|place| versions.get(place)?.vector);
-        let place = versions.push(record.without_vector(), timestamp, held);
+        let place = versions.push(record, timestamp, held);
         chain.push(place);
         let unacknowledged = journal.is_stored().then_some(timestamp);
         if let Some(overwritten) = latest {
@@ -230,7 +238,7 @@ impl Database {
     pub(super) fn finish(&mut self, count: usize, timestamp: u64, link: &Link) {
         self.head = link.head();
         self.commits += 1;
-        self.journal.write(FrameType::Commit, &Commit::new(count, self.head).to_bytes());
+        self.journal.write(FrameType::Commit, &[&Commit::new(count, self.head).to_bytes()]);
         self.timestamp = timestamp;
         if self.journal.is_stored() {
             self.pending.push_back((self.journal.sequence, timestamp));
@@ -240,7 +248,10 @@ impl Database {
     }
 
     /// Refuses an answer whose making would take more memory than there is.
-    pub(super) fn check_room(&self, bytes: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Limit` with the number of bytes.
+    pub fn check_room(&self, bytes: usize) -> Result<()> {
         let budget = self.options.memory_budget;
         if budget > 0 && (self.options.memory_used)().saturating_add(bytes) > budget {
             return Err(Error::new(
@@ -263,7 +274,7 @@ impl Database {
         let whole = MIN_MEMORY_RESERVE_BYTES.max(budget / 16);
         let reserve = match reserve {
             Reserve::Whole => whole,
-            Reserve::Half => whole / 2,
+            Reserve::Nothing => 0,
         };
         let available = budget.saturating_sub(reserve);
         if (self.options.memory_used)().saturating_add(needed) > available {

@@ -21,7 +21,7 @@ impl Database {
         let (namespace, key) = (namespace.to_owned(), key.to_owned());
         let erasure = Erasure { timestamp, namespace, key };
         let bytes = erasure.to_bytes();
-        self.journal.write(FrameType::Erasure, &bytes);
+        self.journal.write(FrameType::Erasure, &[&bytes]);
         let mut link = Link::after(&self.head);
         link.add(&digest(&bytes));
         let erased = self.forget(&erasure.namespace, &erasure.key);

@@ -24,10 +24,11 @@ impl Journal {
         Self { framing, sequence, synced_sequence: 0, bytes: Vec::new() }
     }
 
-    pub(super) fn write(&mut self, kind: FrameType, payload: &[u8]) {
+    pub(super) fn write(&mut self, kind: FrameType, payload: &[&[u8]]) {
         self.sequence += 1;
         if let Some(framing) = &self.framing {
-            framing.write(&mut self.bytes, kind, self.sequence, self.synced_sequence, payload);
+            let sequences = (self.sequence, self.synced_sequence);
+            framing.write(&mut self.bytes, kind, sequences, payload);
         }
     }
 

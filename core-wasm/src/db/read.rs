@@ -82,6 +82,16 @@ impl Database {
     /// Keys that hold a value as of `at`, sorted by bytes. Linear in the keys passed over.
     #[must_use]
     pub fn list_keys(&self, namespace: &str, listing: Listing<'_>, at: u64) -> Vec<&str> {
+        self.keys(namespace, listing, at).collect()
+    }
+
+    /// [`Database::list_keys`], one after the other.
+    pub fn keys<'a, 'l>(
+        &'a self,
+        namespace: &str,
+        listing: Listing<'l>,
+        at: u64,
+    ) -> impl Iterator<Item = &'a str> + use<'a, 'l> {
         let horizon = self.horizon(at);
         let from = match listing.start_after {
             Some(after) if after >= listing.prefix => Bound::Excluded(after),
@@ -89,11 +99,10 @@ impl Database {
         };
         self.keyspace
             .keys_from(namespace, from)
-            .take_while(|(key, _)| key.starts_with(listing.prefix))
-            .filter(|(_, chain)| chain.value_at(horizon, &self.versions).is_some())
+            .take_while(move |(key, _)| key.starts_with(listing.prefix))
+            .filter(move |(_, chain)| chain.value_at(horizon, &self.versions).is_some())
             .map(|(key, _)| key)
             .take(listing.limit.unwrap_or(usize::MAX))
-            .collect()
     }
 
     /// Namespaces in which a key holds a value as of `at`, sorted by bytes.

@@ -1,6 +1,7 @@
 //! Opening: stored bytes become a database again.
 
-use crate::error::{Error, Result};
+use crate::codec::bytes::take;
+use crate::error::{Error, Kind, Result};
 use crate::log::chain::{Link, digest};
 use crate::log::header::Header;
 use crate::log::record::Record;
@@ -61,10 +62,11 @@ impl Database {
     /// Recomputes the ids of a group and the link of the chain that it claims.
     fn verify_group(&mut self, group: &Group) -> Result<()> {
         let mut link = Link::after(&self.head);
+        let mut vectors = group.vectors.as_slice();
         for entry in &group.entries {
             match entry {
                 Entry::Version(record) => {
-                    let digest = record.digest(&[]);
+                    let digest = record.digest(next_vector(&mut vectors, record));
                     if !digest.starts_with(&record.id()) {
                         return Err(Error::corrupt(0, "a version's content does not match its id"));
                     }
@@ -88,14 +90,17 @@ impl Database {
             Entry::Erasure(_) => 0,
         });
         // The records are in memory already; their places and names are not.
-        self.check_budget(group.entries.len(), bytes.sum::<usize>() / 2, Reserve::Half)?;
+        let bytes = bytes.sum::<usize>() / 2 + group.vectors.len() / 4;
+        self.check_budget(group.entries.len(), bytes, Reserve::Nothing)?;
         self.versions.reserve(group.entries.len())?;
         let mut latest = self.timestamp;
+        let mut vectors = group.vectors.as_slice();
         for entry in group.entries {
             let timestamp = match entry {
                 Entry::Version(record) => {
                     let timestamp = record.fields().timestamp;
-                    self.apply_version(record)?;
+                    let vector = next_vector(&mut vectors, &record);
+                    self.apply_version(record, vector)?;
                     timestamp
                 }
                 Entry::Erasure(erasure) => {
@@ -114,7 +119,7 @@ impl Database {
         Ok(())
     }
 
-    fn apply_version(&mut self, record: Record) -> Result<()> {
+    fn apply_version(&mut self, record: Record, vector: &[u8]) -> Result<()> {
         let Self { keyspace, versions, vectors, .. } = self;
         let fields = record.fields();
         let chain = keyspace.chain_mut(fields.namespace, fields.key);
@@ -123,14 +128,15 @@ impl Database {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
         let overwritten = chain.latest().and_then(|place| versions.get(place)?.vector);
-        let held = if fields.vector.is_empty() {
+        let held = if vector.is_empty() {
             None
         } else {
             // Codes are derived when there is time: the database answers without them.
-            Some(vectors.add((fields.namespace, fields.model), fields.vector, Codes::Later)?)
+            let added = vectors.add((fields.namespace, fields.model), vector, Codes::Later);
+            Some(added.map_err(not_under_this_metric)?)
         };
         let timestamp = fields.timestamp;
-        let place = versions.push(record.without_vector(), timestamp, held);
+        let place = versions.push(record, timestamp, held);
         chain.push(place);
         if let Some(overwritten) = overwritten {
             vectors.retire(overwritten, None);
@@ -140,4 +146,21 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// The vector of a record, off the front of its group's.
+fn next_vector<'a>(vectors: &mut &'a [u8], record: &Record) -> &'a [u8] {
+    take(vectors, 4 * record.fields().dimension).unwrap_or_default()
+}
+
+/// A stored vector was good under the metric it was written with.
+fn not_under_this_metric(error: Error) -> Error {
+    if error.kind != Kind::Invalid {
+        return error;
+    }
+    Error::new(
+        Kind::Invalid,
+        format!("a stored vector cannot be used: {}", error.message),
+        "open the file with the Config.vector_metric that it was written with",
+    )
 }

@@ -140,6 +140,13 @@ impl Vectors {
         Ok(index)
     }
 
+    /// Whether one more vector fits without its set growing.
+    pub(super) fn has_room(&self, (namespace, model): (&[u8], &[u8])) -> bool {
+        let names = core::str::from_utf8(namespace).ok().zip(core::str::from_utf8(model).ok());
+        let known = names.and_then(|(namespace, model)| self.by_name.get(namespace)?.get(model));
+        known.and_then(|index| self.sets.get(*index)).is_some_and(|set| set.rows.has_room())
+    }
+
     /// Adds a vector, given as float32 bytes. It is found once [`Vectors::attach`] says whose it is.
     pub(super) fn add(
         &mut self,

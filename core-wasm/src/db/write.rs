@@ -2,7 +2,7 @@
 
 use crate::codec::{hex, names};
 use crate::error::{Error, Kind, Result};
-use crate::limits::MAX_DIMENSION;
+use crate::limits::{MAX_CAUSES, MAX_DIMENSION};
 use crate::log::record::{Record, ValueKind};
 
 use super::commit::Reserve;
@@ -200,6 +200,9 @@ impl Database {
     /// # Errors
     /// `Invalid` that names the first unknown id.
     pub fn check_causes(&self, ids: &[hex::VersionId]) -> Result<Vec<u8>> {
+        if ids.len() > MAX_CAUSES {
+            return Err(super::commit::too_large("causes", ids.len(), MAX_CAUSES));
+        }
         let mut causes = Vec::with_capacity(16 * ids.len());
         for (index, id) in ids.iter().enumerate() {
             if self.versions.find(id).is_none() {

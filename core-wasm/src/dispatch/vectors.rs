@@ -75,6 +75,10 @@ pub(super) fn similar<'a>(db: &'a mut Database, request: &Request<'_>) -> Result
             filter: (!request.payload.is_empty()).then_some(request.payload),
             at: request.at,
             exact: control.exact,
+        });
+        let found = found.map_err(|error| match control.queries {
+            1 => error,
+            _ => error.with("index", query),
         })?;
         counts.extend_from_slice(&wire_len(found.len()).to_le_bytes());
         for (score, record) in found {

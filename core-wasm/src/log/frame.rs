@@ -84,26 +84,29 @@ impl Framing {
         Self { seed: crc32c::crc32c(&header.database_id), epoch: header.epoch }
     }
 
-    /// Appends a frame to `journal`.
+    /// Appends a frame to `journal`, its payload in parts.
     pub fn write(
         &self,
         journal: &mut Vec<u8>,
         kind: FrameType,
-        sequence: u64,
-        durable_sequence: u64,
-        payload: &[u8],
+        (sequence, durable_sequence): (u64, u64),
+        payload: &[&[u8]],
     ) {
         let start = journal.len();
+        let payload_len = payload.iter().map(|part| part.len()).sum();
+        let payload_crc = payload.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
         journal.extend_from_slice(&MAGIC);
-        journal.extend_from_slice(&wire_len(payload.len()).to_le_bytes());
+        journal.extend_from_slice(&wire_len(payload_len).to_le_bytes());
         journal.extend_from_slice(&[kind as u8, 0, 0, 0]);
         journal.extend_from_slice(&self.epoch.to_le_bytes());
         journal.extend_from_slice(&sequence.to_le_bytes());
         journal.extend_from_slice(&durable_sequence.to_le_bytes());
-        journal.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
+        journal.extend_from_slice(&payload_crc.to_le_bytes());
         let crc = crc32c::crc32c_append(self.seed, journal.get(start..).unwrap_or_default());
         journal.extend_from_slice(&crc.to_le_bytes());
-        journal.extend_from_slice(payload);
+        for part in payload {
+            journal.extend_from_slice(part);
+        }
         journal.resize(journal.len().next_multiple_of(ALIGNMENT), 0);
     }
 
@@ -168,7 +171,7 @@ mod tests {
     fn every_flipped_bit_is_seen() {
         let framing = Framing::new(&HEADER);
         let mut log = Vec::new();
-        framing.write(&mut log, FrameType::Version, 5, 4, b"payload");
+        framing.write(&mut log, FrameType::Version, (5, 4), &[b"pay", b"load"]);
         assert_eq!(log.len(), 48);
         let Found::Frame(header) = framing.read_header(&log) else { panic!("no frame") };
         assert_eq!((header.sequence, header.durable_sequence, header.frame_len()), (5, 4, 48));
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn frames_of_another_database_or_epoch_are_not_ours() {
         let mut log = Vec::new();
-        Framing::new(&HEADER).write(&mut log, FrameType::Commit, 1, 0, b"commits!");
+        Framing::new(&HEADER).write(&mut log, FrameType::Commit, (1, 0), &[b"commits!"]);
         let foreign = Header { database_id: [8; 16], ..HEADER };
         let older = Header { epoch: 2, ..HEADER };
         for other in [foreign, older] {

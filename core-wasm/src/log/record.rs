@@ -56,21 +56,20 @@ pub struct Fields<'a> {
     pub kind: ValueKind,
     /// The value as sent.
     pub value: &'a [u8],
-    /// Components of the vector, float32 each; empty in a record that is [`Record::without_vector`].
-    pub vector: &'a [u8],
+    /// Components of the vector; 0 for none.
+    pub dimension: usize,
 }
 
 impl Fields<'_> {
-    /// Builds the record and its digest.
+    /// Builds the record for a version with this vector (float32 bytes), and its digest.
     #[must_use]
-    pub fn seal(&self) -> (Record, Digest) {
+    pub fn seal(&self, vector: &[u8]) -> (Record, Digest) {
         let length = RECORD_HEADER_BYTES
             + self.namespace.len()
             + self.key.len()
             + self.model.len()
             + self.causes.len()
-            + self.value.len()
-            + self.vector.len();
+            + self.value.len();
         let short = |length: usize| u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
         let mut bytes = Vec::with_capacity(length);
         bytes.extend_from_slice(&[0; 16]);
@@ -81,15 +80,14 @@ impl Fields<'_> {
         bytes.extend_from_slice(&short(self.model.len()));
         bytes.extend_from_slice(&short(self.causes.len() / 16));
         bytes.extend_from_slice(&wire_len(self.value.len()).to_le_bytes());
-        bytes.extend_from_slice(&wire_len(self.vector.len() / 4).to_le_bytes());
+        bytes.extend_from_slice(&wire_len(vector.len() / 4).to_le_bytes());
         bytes.extend_from_slice(&[self.kind as u8, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend_from_slice(self.namespace.as_bytes());
         bytes.extend_from_slice(self.key.as_bytes());
         bytes.extend_from_slice(self.model.as_bytes());
         bytes.extend_from_slice(self.causes);
         bytes.extend_from_slice(self.value);
-        bytes.extend_from_slice(self.vector);
-        let digest = digest(bytes.get(16..).unwrap_or_default());
+        let digest = digest_with(bytes.get(16..).unwrap_or_default(), vector);
         for (byte, hashed) in bytes.iter_mut().zip(digest.iter().take(16)) {
             *byte = *hashed;
         }
@@ -97,13 +95,30 @@ impl Fields<'_> {
     }
 }
 
-/// A sealed version, in the layout above. The accessors never fail: a record is built by
+fn digest_with(content: &[u8], vector: &[u8]) -> Digest {
+    if vector.is_empty() {
+        return digest(content);
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(content);
+    hasher.update(vector);
+    *hasher.finalize().as_bytes()
+}
+
+/// A sealed version, in the layout above but for its vector: that is kept where searches read it. The accessors never fail: a record is built by
 /// [`Fields::seal`] or checked by [`Record::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record(Box<[u8]>);
 
 impl Record {
-    /// Takes stored bytes as a record, if every length, name, number and the JSON in it are what
+    /// Parts a stored version into record and vector; `None` if it is too short for either.
+    #[must_use]
+    pub fn split(stored: &[u8]) -> Option<(&[u8], &[u8])> {
+        let vector = usize::try_from(u32_at(stored, 52)?).ok()?.checked_mul(4)?;
+        stored.split_at_checked(stored.len().checked_sub(vector)?)
+    }
+
+    /// Takes the record of a stored version, if every length, name, number and the JSON in it are what
     /// the engine would have written. The hash is left to `verify`.
     #[must_use]
     pub fn parse(bytes: Box<[u8]>) -> Option<Self> {
@@ -116,14 +131,13 @@ impl Record {
             && (fields.model.is_empty() || names::check("model", fields.model.as_bytes()).is_ok())
             && fields.causes.len() / 16 <= MAX_CAUSES
             && fields.value.len() <= MAX_VALUE_BYTES
-            && record.dimension() <= MAX_DIMENSION
-            && fields.vector.len() == 4 * record.dimension()
+            && fields.dimension <= MAX_DIMENSION
             && fields.timestamp <= MAX_TIMESTAMP_US
             && reserved.iter().all(|&byte| byte == 0)
             && match fields.kind {
                 ValueKind::Json => json::validate(fields.value).is_ok(),
                 ValueKind::Bytes => true,
-                ValueKind::Deleted => fields.value.is_empty() && fields.vector.is_empty(),
+                ValueKind::Deleted => fields.value.is_empty() && fields.dimension == 0,
             };
         if sound { Some(record) } else { None }
     }
@@ -138,8 +152,6 @@ impl Record {
         let model = core::str::from_utf8(take(&mut rest, length(44)?)?).ok()?;
         let causes = take(&mut rest, length(46)?.checked_mul(16)?)?;
         let value = take(&mut rest, wide(48)?)?;
-        let vector =
-            if rest.is_empty() { rest } else { take(&mut rest, wide(52)?.checked_mul(4)?)? };
         let kind = match bytes.get(56)? {
             0 => ValueKind::Json,
             1 => ValueKind::Bytes,
@@ -155,7 +167,7 @@ impl Record {
             causes,
             kind,
             value,
-            vector,
+            dimension: wide(52)?,
         })
     }
 
@@ -171,7 +183,7 @@ impl Record {
             causes: &[],
             kind: ValueKind::Deleted,
             value: &[],
-            vector: &[],
+            dimension: 0,
         })
     }
 
@@ -215,36 +227,10 @@ impl Record {
         &self.0
     }
 
-    /// Components of the vector; 0 for none.
-    #[must_use]
-    pub fn dimension(&self) -> usize {
-        u32_at(&self.0, 52).and_then(|dimension| usize::try_from(dimension).ok()).unwrap_or(0)
-    }
-
-    /// The record without the vector at its end, which is kept elsewhere.
-    #[must_use]
-    pub fn without_vector(self) -> Self {
-        let vector = self.fields().vector.len();
-        if vector == 0 {
-            return self;
-        }
-        let mut bytes = self.0.into_vec();
-        bytes.truncate(bytes.len() - vector);
-        Self(bytes.into_boxed_slice())
-    }
-
-    /// The digest of the content as it is now, with the vector if that is kept elsewhere; its first
-    /// half is the id of an undamaged record.
+    /// The digest of the content as it is now; its first half is the id of an undamaged version.
     #[must_use]
     pub fn digest(&self, vector: &[u8]) -> Digest {
-        let content = self.0.get(16..).unwrap_or_default();
-        if vector.is_empty() {
-            return digest(content);
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(content);
-        hasher.update(vector);
-        *hasher.finalize().as_bytes()
+        digest_with(self.0.get(16..).unwrap_or_default(), vector)
     }
 }
 
@@ -306,37 +292,42 @@ mod tests {
         causes: &[5; 32],
         kind: ValueKind::Json,
         value: b"{\"a\":1}",
-        vector: &[0; 8],
+        dimension: 2,
     };
+
+    const VECTOR: &[u8] = &[1; 8];
+
+    fn parse(stored: &[u8]) -> Option<(Record, &[u8])> {
+        let (record, vector) = Record::split(stored)?;
+        Some((Record::parse(record.into())?, vector))
+    }
 
     #[test]
     fn records_survive() {
-        let (record, digest) = FIELDS.seal();
+        let (record, digest) = FIELDS.seal(VECTOR);
         assert_eq!(record.fields(), FIELDS);
         assert_eq!(record.value(), FIELDS.value);
-        assert_eq!(record.digest(&[]), digest);
-        let stripped = record.clone().without_vector();
-        assert_eq!(stripped.digest(FIELDS.vector), digest);
-        assert_eq!(stripped.fields(), Fields { vector: &[], ..FIELDS });
-        assert_eq!(Record::parse(stripped.as_bytes().into()), None);
+        assert_eq!(record.digest(VECTOR), digest);
+        assert_ne!(record.digest(&[2; 8]), digest);
         assert_eq!(record.id(), digest[..16]);
         assert_eq!(record.causes().count(), 2);
-        assert_eq!(Record::parse(record.as_bytes().into()), Some(record));
+        let stored = [record.as_bytes(), VECTOR].concat();
+        assert_eq!(parse(&stored), Some((record, VECTOR)));
     }
 
     #[test]
     fn hostile_records_are_refused() {
-        let (record, _) = FIELDS.seal();
-        let bytes = record.as_bytes();
+        let (record, _) = FIELDS.seal(VECTOR);
+        let bytes = [record.as_bytes(), VECTOR].concat();
         for end in 0..bytes.len() {
-            assert_eq!(Record::parse(bytes[..end].into()), None);
+            assert_eq!(parse(&bytes[..end]), None, "{end}");
         }
-        for (offset, value) in
-            [(40, 200), (43, 255), (47, 255), (51, 255), (55, 255), (56, 3), (57, 1)]
-        {
-            let mut hostile = bytes.to_vec();
+        let offsets =
+            [(40, 200), (43, 255), (47, 255), (51, 255), (55, 255), (56, 3), (57, 1), (52, 1)];
+        for (offset, value) in offsets {
+            let mut hostile = bytes.clone();
             hostile[offset] = value;
-            assert_eq!(Record::parse(hostile.into()), None, "{offset}");
+            assert_eq!(parse(&hostile), None, "{offset}");
         }
     }
 

@@ -33,6 +33,8 @@ pub enum Entry {
 pub struct Group {
     /// What it did, in order.
     pub entries: Vec<Entry>,
+    /// Vectors of its versions, one after the other, as float32 bytes.
+    pub vectors: Vec<u8>,
     /// Its commit.
     pub commit: Commit,
     /// Sequence of the commit frame.
@@ -68,6 +70,7 @@ pub struct Recovery {
     writable: bool,
     header: Option<(Header, Framing)>,
     entries: Vec<Entry>,
+    vectors: Vec<u8>,
     pending_bytes: usize,
     /// Sequence of the last frame read, and of the last whole group.
     sequence: u64,
@@ -203,14 +206,15 @@ impl Recovery {
         apply: &mut dyn FnMut(Group) -> Result<()>,
     ) -> Result<()> {
         let entry = match frame.kind {
-            Some(FrameType::Version) => Record::parse(copy(payload)?).map(Entry::Version),
+            Some(FrameType::Version) => self.take_version(payload)?,
             Some(FrameType::Erasure) => Erasure::parse(payload).map(Entry::Erasure),
             Some(FrameType::Commit) => {
                 let commit = Commit::from_bytes(payload)
                     .filter(|commit| usize::try_from(commit.count) == Ok(self.entries.len()))
                     .ok_or_else(|| Error::corrupt(at, "a commit does not match its group"))?;
                 let entries = core::mem::take(&mut self.entries);
-                apply(Group { entries, commit, sequence: frame.sequence })
+                let vectors = core::mem::take(&mut self.vectors);
+                apply(Group { entries, vectors, commit, sequence: frame.sequence })
                     .map_err(|error| error.at(self.group_offset))?;
                 self.pending_bytes = 0;
                 self.sequence = frame.sequence;
@@ -230,6 +234,15 @@ impl Recovery {
         self.entries.push(entry);
         self.sequence = frame.sequence;
         Ok(())
+    }
+
+    /// Takes a stored version: the record by itself, the vector to those of its group. Together they
+    /// would leave holes of the vectors' size between the records that stay.
+    fn take_version(&mut self, stored: &[u8]) -> Result<Option<Entry>> {
+        let Some((record, vector)) = Record::split(stored) else { return Ok(None) };
+        self.vectors.try_reserve(vector.len()).map_err(|_| no_room())?;
+        self.vectors.extend_from_slice(vector);
+        Ok(Record::parse(copy(record)?).map(Entry::Version))
     }
 
     /// Looks for frames after a group that did not hold.
@@ -271,16 +284,15 @@ impl Recovery {
     }
 }
 
-/// A copy of a frame's payload, to be kept.
+fn no_room() -> Error {
+    let message = "the database does not fit the memory";
+    Error::new(Kind::Limit, message, "raise Config.max_memory_mb to open it")
+}
+
+/// A copy of bytes, to be kept.
 fn copy(payload: &[u8]) -> Result<Box<[u8]>> {
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(payload.len()).map_err(|_| {
-        Error::new(
-            Kind::Limit,
-            "the database does not fit the memory",
-            "raise Config.max_memory_mb to open it",
-        )
-    })?;
+    bytes.try_reserve_exact(payload.len()).map_err(|_| no_room())?;
     bytes.extend_from_slice(payload);
     Ok(bytes.into_boxed_slice())
 }

@@ -326,6 +326,14 @@ impl Rows {
         self.end
     }
 
+    /// Whether one more row fits without another chunk.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let full = self.chunks.len().saturating_sub(1) << self.chunk_shift;
+        let rows = full + self.chunks.last().map_or(0, Chunk::capacity);
+        !self.free.is_empty() || rows > self.end as usize
+    }
+
     /// Rows that are not erased.
     #[must_use]
     pub fn live_count(&self) -> usize {

@@ -40,11 +40,12 @@ def cache_settings() -> Path | None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not _is_private(directory) or not _is_private(directory.parent):
             return None
-        settings = directory / "cache.toml"
+        # Beside the cache's directory: wasmtime removes what it does not know inside.
+        settings = directory.parent / "compiled.toml"
         # A JSON string is a TOML basic string.
         text = f"[cache]\ndirectory = {json.dumps(str(directory))}\n"
         if not settings.exists() or settings.read_text() != text:
-            temporary = directory / f"cache.toml.{os.getpid()}"
+            temporary = settings.with_name(f"{settings.name}.{os.getpid()}")
             temporary.write_text(text)
             temporary.replace(settings)
     except (OSError, RuntimeError):

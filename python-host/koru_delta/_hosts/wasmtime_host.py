@@ -7,6 +7,7 @@ misbehaved is never called again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterable
@@ -29,7 +30,12 @@ from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
 _MASK: Final = 0xFFFF_FFFF
-_EXPORTS: Final = {"memory", "koru_abi_version", "koru_request", "koru_call"}
+_EXPORTS: Final = {
+    "memory": None,
+    "koru_abi_version": ("", "i32"),
+    "koru_request": ("i32", "i32"),
+    "koru_call": ("i32 i32", "i32"),
+}
 _KEPT_REQUEST_BYTES: Final = 1 << 20
 """A request longer than this makes the module give its buffer back; the engine's own bound."""
 _NEVER: Final = 1 << 62
@@ -59,14 +65,26 @@ class Runtime:
         config.wasm_relaxed_simd = False
         settings = cache_settings()
         if settings is not None:
-            config.cache = str(settings)
+            # A cache that cannot be used costs time, nothing else.
+            with contextlib.suppress(wasmtime.WasmtimeError):
+                config.cache = str(settings)
         self.engine = wasmtime.Engine(config)
         self.clock = EpochClock(self.engine)
         self.call_path = FastCall if fast_calls_work(self.engine) else PublicCall
-        self.module = wasmtime.Module(self.engine, module)
-        exports = {export.name for export in self.module.exports}
+        try:
+            self.module = wasmtime.Module(self.engine, module)
+        except wasmtime.WasmtimeError as error:
+            raise _foreign_module() from error
+        exports = {export.name: _signature(export.type) for export in self.module.exports}
         if list(self.module.imports) or exports != _EXPORTS:
             raise _foreign_module()
+
+
+def _signature(kind: object) -> tuple[str, str] | None:
+    """Parameters and results of a function; None for anything else."""
+    if not isinstance(kind, wasmtime.FuncType):
+        return None
+    return " ".join(map(str, kind.params)), " ".join(map(str, kind.results))
 
 
 def _foreign_module() -> KoruDeltaError:
@@ -101,7 +119,8 @@ class WasmtimeHost:
         self._lost: InstanceLostError | None = None
         self._store = store = wasmtime.Store(runtime.engine)
         store.set_limits(memory_size=max_memory_bytes, instances=1, memories=1, tables=1)
-        store.set_epoch_deadline(_NEVER)
+        store.set_epoch_deadline(self._timeout_ticks)
+        runtime.clock.acquire()
         try:
             exports = wasmtime.Instance(store, runtime.module, []).exports(store)
             memory = exports["memory"]
@@ -115,9 +134,13 @@ class WasmtimeHost:
                     suggestion="install koru-delta again: its parts are of different releases",
                 )
         except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
+            runtime.clock.release()
             raise LimitExceededError(
                 f"the engine could not be started: {error}", suggestion="raise Config.max_memory_mb"
             ) from error
+        except BaseException:
+            runtime.clock.release()
+            raise
         self._memory = memory
         self._view = memory_view(memory, store)
         self._size = len(self._view)
@@ -126,7 +149,6 @@ class WasmtimeHost:
         self._function: Call = runtime.call_path(store, call)
         self._words = self._function.words
         self._invoke = self._function.invoke
-        runtime.clock.acquire()
 
     @property
     def memory_bytes(self) -> int:

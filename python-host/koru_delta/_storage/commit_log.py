@@ -64,8 +64,7 @@ class Group:
     def wait(self) -> None:
         """As awaiting it, for a thread that may stand still."""
         if self.log.waits_for_sync:
-            if not self.done:
-                self.log.flush()
+            self.log.flush(self)
         else:
             self.log.flush_if_due(self)
         if self.error is not None:
@@ -144,8 +143,8 @@ class CommitLog:
 
     def flush_if_due(self, group: Group) -> None:
         """Append, without a sync, what is to be acknowledged or has become large."""
-        if not group.done and (self._wait or group.size > _BUFFER_BYTES):
-            self.flush()
+        if self._wait or group.size > _BUFFER_BYTES:
+            self.flush(group)
 
     async def flush_somewhere(self) -> None:
         """Flush here if syncs are quick, else in a worker thread, together with who waits there."""
@@ -162,9 +161,16 @@ class CommitLog:
         # Shielded: a waiter that is cancelled must not take the flush of all others with it.
         await asyncio.shield(flight)
 
-    def flush(self) -> None:
-        """Append and sync the open group. Its error, if any, is left in it."""
+    def flush(self, waited_for: Group | None = None) -> None:
+        """Append and sync the open group. Its error, if any, is left in it.
+
+        Args:
+            waited_for: The group that matters to the caller: nothing is done if another flush has
+                taken it along meanwhile.
+        """
         with self._flushing:
+            if waited_for is not None and waited_for.done:
+                return
             with self._mutex:
                 group, self._group = self._group, Group(self)
                 failure = self.failure

@@ -22,12 +22,12 @@ fn log(groups: u64) -> (Vec<u8>, Vec<usize>) {
             causes: &[],
             kind: ValueKind::Json,
             value: b"[1,2,3]",
-            vector: &[],
+            dimension: 0,
         }
-        .seal();
-        framing.write(&mut bytes, FrameType::Version, sequence, durable, record.as_bytes());
+        .seal(&[]);
+        framing.write(&mut bytes, FrameType::Version, (sequence, durable), &[record.as_bytes()]);
         let commit = Commit { count: 1, head: [0; 32] }.to_bytes();
-        framing.write(&mut bytes, FrameType::Commit, sequence + 1, durable, &commit);
+        framing.write(&mut bytes, FrameType::Commit, (sequence + 1, durable), &[&commit]);
         ends.push(bytes.len());
     }
     (bytes, ends)
@@ -115,7 +115,7 @@ fn an_unsynced_batch_that_arrived_out_of_order_is_cut() {
     file.resize(hole + 160, 0);
     // Sequence 5 follows the hole, but its writer knew only of sequence 2 as durable.
     let commit = Commit { count: 0, head: [0; 32] }.to_bytes();
-    framing.write(&mut file, FrameType::Commit, 5, 2, &commit);
+    framing.write(&mut file, FrameType::Commit, (5, 2), &[&commit]);
     let (outcome, groups) = recover(&file, 64);
     let outcome = outcome.unwrap();
     assert_eq!((outcome.valid_bytes, groups), (ends[0] as u64, 1));
@@ -127,11 +127,12 @@ fn hostile_frames_are_refused_before_any_large_allocation() {
     let framing = Framing::new(&HEADER);
     let commit = |count| Commit { count, head: [0; 32] }.to_bytes();
     let wrong_count = |file: &mut Vec<u8>| {
-        framing.write(file, FrameType::Commit, 1, 0, &commit(u32::MAX));
+        framing.write(file, FrameType::Commit, (1, 0), &[&commit(u32::MAX)]);
     };
-    let no_record = |file: &mut Vec<u8>| framing.write(file, FrameType::Version, 1, 0, b"junk");
-    let no_erasure = |file: &mut Vec<u8>| framing.write(file, FrameType::Erasure, 1, 0, b"");
-    let gap = |file: &mut Vec<u8>| framing.write(file, FrameType::Commit, 9, 8, &commit(0));
+    let no_record =
+        |file: &mut Vec<u8>| framing.write(file, FrameType::Version, (1, 0), &[b"junk"]);
+    let no_erasure = |file: &mut Vec<u8>| framing.write(file, FrameType::Erasure, (1, 0), &[b""]);
+    let gap = |file: &mut Vec<u8>| framing.write(file, FrameType::Commit, (9, 8), &[&commit(0)]);
     for forge in [&wrong_count as &dyn Fn(&mut Vec<u8>), &no_record, &no_erasure, &gap] {
         let mut file = HEADER.to_bytes();
         forge(&mut file);

@@ -1,0 +1,205 @@
+"""Putting, deleting, restoring, erasing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from koru_delta import _json
+from koru_delta import _protocol as op
+from koru_delta._arguments import (
+    UNSET,
+    Item,
+    Missing,
+    VersionLike,
+    check_batch,
+    check_text,
+    encode_batch,
+    put_control,
+    version_id_bytes,
+)
+from koru_delta._operations.base import Operations
+from koru_delta._protocol import NOW, REPLY_TRUE
+from koru_delta._replies import raise_error
+from koru_delta._vectors import vector_bytes
+from koru_delta.results import (
+    Version,
+    version_from_record,
+)
+
+if TYPE_CHECKING:
+    pass
+
+LONG_BYTES: Final = 256 * 1024
+"""A request with more bytes than this goes to a worker thread."""
+
+_LONG_ITEMS: Final = 1000
+"""More items than this go to a worker thread."""
+
+
+class Writing(Operations):
+    """What changes something."""
+
+    async def put(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        embedding: Any = None,
+        model: str = "",
+        caused_by: VersionLike | Iterable[VersionLike] = (),
+        expected_version: VersionLike | Missing | None = UNSET,
+    ) -> Version:
+        """Write a new version of a key. Durable when it returns (see ``Config.sync_on_write``).
+
+        Args:
+            namespace: 1 to 1024 bytes of UTF-8 without NUL; never a path.
+            key: The same.
+            value: JSON (dict with str keys, list, str, int of 64 bits, finite float, bool, None)
+                or ``bytes``, up to 8 MiB encoded.
+            embedding: A vector that finds this version in :meth:`similar`; see :meth:`embed`.
+            model: Name of the model that made it.
+            caused_by: Versions, or their ids, that this one is derived from.
+            expected_version: Write only if the key's latest version is this one; None for a key
+                that holds no value.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            ValidationError: For a bad name, or a cause that does not exist.
+            SerializationError: For a value that would be changed by storing it, with its place.
+            LimitExceededError: For a value over 8 MiB, or when memory or disk are full.
+            ConflictError: If the key is not at ``expected_version``; it has the current id.
+            StorageError: If the log could not be written.
+
+        Example:
+            >>> first = await db.put("users", "alice", {"age": 30})
+            >>> second = await db.put("users", "alice", {"age": 31}, expected_version=first)
+            >>> second.previous == first.version_id
+            True
+        """
+        flags, data = _json.encode(value)
+        if embedding is not None:
+            return await self._put_vector(
+                namespace, key, (flags, data), embedding, model, caused_by, expected_version
+            )
+        control = b""
+        if expected_version is not UNSET or caused_by != ():
+            control = json.dumps(put_control(caused_by, expected_version)).encode()
+        # The shortest way in: what Session.write does, without what a put does not need.
+        session = self._session
+        request = session.request(namespace, key, NOW, control, data, flags, time_ns() // 1000)
+        done = session.try_append(op.PUT, request) if len(data) <= LONG_BYTES else None
+        if done is None:
+            done = await session.in_thread(session.append, op.PUT, request)
+        reply, group = done
+        if reply[0]:
+            raise_error(reply, namespace, key)
+        if group is not None:
+            if session.blocking:
+                group.wait()
+            else:
+                await group
+        return version_from_record(reply[2])
+
+    async def _put_vector(
+        self,
+        namespace: str,
+        key: str,
+        value: tuple[int, bytes],
+        embedding: Any,
+        model: str,
+        caused_by: VersionLike | Iterable[VersionLike] = (),
+        expected_version: VersionLike | Missing | None = UNSET,
+    ) -> Version:
+        flags, data = value
+        control = put_control(caused_by, expected_version)
+        control["model"] = check_text("model", model)
+        vector = vector_bytes(embedding)
+        reply = await self._session.write(
+            op.PUT, namespace, key, control=control, payload=data, flags=flags, vector=vector,
+            long=len(data) > LONG_BYTES,
+        )  # fmt: skip
+        if self._config.vector_index == "hnsw":
+            self._session.maintain_in_background()
+        return version_from_record(reply[2])
+
+    async def put_batch(self, items: Iterable[Item]) -> int:
+        """Write several versions at one time, all or none.
+
+        Args:
+            items: Up to 100,000 tuples of namespace, key and value, and 64 MiB of them. A key may
+                come more than once: each gives a version, and the last is the value.
+
+        Returns:
+            How many versions were written.
+
+        Raises:
+            ValidationError: For an item that is not such a tuple, or a bad name; the message
+                names the item.
+            SerializationError: For a value that would be changed by storing it.
+            LimitExceededError: For a batch, or a value, over its limit.
+            StorageError: If the log could not be written.
+
+        Example:
+            >>> await db.put_batch([("users", "bob", {"age": 40}), ("users", "eve", {"age": 50})])
+            2
+        """
+        batch = check_batch(items)
+        session = self._session
+        payload = bytearray()
+        long = len(batch) > _LONG_ITEMS
+        start = 0 if long else encode_batch(batch, 0, payload, stop=LONG_BYTES)
+        if start < len(batch):
+            await session.in_thread(encode_batch, batch, start, payload)
+        long = len(payload) > LONG_BYTES
+        await session.write(op.PUT_BATCH, payload=bytes(payload), long=long)
+        return len(batch)
+
+    async def delete(self, namespace: str, key: str) -> bool:
+        """Delete a key by writing a deleted version; its history stays.
+
+        Returns:
+            Whether there was a value; without one nothing is written.
+
+        Raises:
+            ValidationError: For a bad name.
+            StorageError: If the log could not be written.
+        """
+        reply = await self._session.write(op.DELETE, namespace, key)
+        return bool(reply[1] & REPLY_TRUE)
+
+    async def restore(self, namespace: str, key: str, version_id: VersionLike) -> Version:
+        """Write an old value of a key, and its vector, as a new version caused by the old one.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            KeyNotFoundError: For an unknown version.
+            ValidationError: For a version of another key, or a deletion.
+            StorageError: If the log could not be written.
+        """
+        payload = version_id_bytes(version_id)
+        reply = await self._session.write(op.RESTORE, namespace, key, payload=payload)
+        return version_from_record(reply[2])
+
+    async def erase(self, namespace: str, key: str) -> int:
+        """Remove every version of a key. They cannot be read again from now on.
+
+        Their bytes stay in the file until it is compacted.
+
+        Returns:
+            How many versions there were.
+
+        Raises:
+            ValidationError: For a bad name.
+            StorageError: If the log could not be written.
+        """
+        reply = await self._session.write(op.ERASE, namespace, key)
+        count: int = json.loads(reply[2])
+        return count
