@@ -14,6 +14,7 @@ __all__ = ["Health", "Match", "Stats", "VectorStats", "VerifyReport", "Version"]
 
 _RECORD: Final = Struct("<16sQ16sHHHHIIB7x")
 _places: Final = Struct("<Q16xHHHHI4xB").unpack_from
+_hit_places: Final = Struct("<16sQ16xHHHHI4xB").unpack_from
 _PAGE_VERSIONS: Final = 256
 _PAGE_BYTES: Final = 256 * 1024
 _NO_ID: Final = bytes(16)
@@ -195,22 +196,41 @@ class Match:
 
 
 def matches_from_payload(payload: bytes) -> list[list[Match]]:
-    """The hits of each query of a search's reply."""
+    """The hits of each query of a search's reply: counts, scores, and versions."""
     queries = int.from_bytes(payload[:4], "little")
     counts = unpack_from(f"<{queries}I", payload, 4)
+    total = sum(counts)
     start = 4 + 4 * queries
-    scores = unpack_from(f"<{sum(counts)}f", payload, start)
-    versions = versions_from_payload(payload[start + 4 * sum(counts) :])
-    hits = [
-        Match(
-            version.namespace,
-            version.key,
-            score,
-            version.value,
-            version.version_id,
-            version.timestamp,
+    scores = unpack_from(f"<{total}f", payload, start)
+    # A count that is known, the lengths, the records.
+    lengths = unpack_from(f"<{total}I", payload, start + 4 * total + 4)
+    start += 8 * total + 4
+    names: list[tuple[str, str, str, datetime]] = []
+    texts: list[bytes] = []
+    bytes_values: dict[int, bytes] = {}
+    for length in lengths:
+        version_id, timestamp_us, namespace_len, key_len, model_len, causes, value_len, kind = (
+            _hit_places(payload, start)
         )
-        for version, score in zip(versions, scores, strict=True)
+        key_at = start + _RECORD.size + namespace_len
+        key_end = key_at + key_len
+        value_at = key_end + model_len + 16 * causes
+        value = payload[value_at : value_at + value_len]
+        if kind == _BYTES:
+            bytes_values[len(texts)] = value
+        texts.append(value if kind == _JSON else b"null")
+        namespace = payload[key_at - namespace_len : key_at].decode()
+        key = payload[key_at:key_end].decode()
+        names.append((namespace, key, version_id.hex(), to_datetime(timestamp_us)))
+        start += length
+    values: list[Any] = _json.loads(b"[%b]" % b",".join(texts))
+    for index, value in bytes_values.items():
+        values[index] = value
+    hits = [
+        Match(namespace, key, score, value, version_id, timestamp)
+        for (namespace, key, version_id, timestamp), score, value in zip(
+            names, scores, values, strict=True
+        )
     ]
     found: list[list[Match]] = []
     begin = 0
