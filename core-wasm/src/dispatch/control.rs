@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::hex::VersionId;
+use crate::codec::hex::{self, VersionId};
 use crate::db::{Expected, Options};
 use crate::error::{Error, Kind, Result};
 use crate::vector::{Metric, Mode};
@@ -126,7 +126,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 /// Reads a version id.
 pub(super) fn id(text: &[u8]) -> Result<VersionId> {
-    super::request::parse_id(text).ok_or_else(|| {
+    hex::decode(text).ok_or_else(|| {
         let text = String::from_utf8_lossy(text.get(..64).unwrap_or(text)).into_owned();
         Error::new(
             Kind::Invalid,

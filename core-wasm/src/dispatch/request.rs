@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::bytes::{take, u32_at, u64_at, wire_len};
-use crate::codec::hex::{self, VersionId};
+use crate::codec::hex::VersionId;
 use crate::codec::names;
 use crate::db::Write;
 use crate::error::{Error, Result};
@@ -182,9 +182,4 @@ pub fn versions(records: &[&Record]) -> Vec<u8> {
         payload.extend_from_slice(record.as_bytes());
     }
     payload
-}
-
-/// Whether text spells a version id; used by control objects.
-pub(super) fn parse_id(text: &[u8]) -> Option<VersionId> {
-    hex::decode(text)
 }
