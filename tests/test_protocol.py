@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from koru_delta import _arguments, _json, _times, results
+from koru_delta import _arguments, _json, _times
 from koru_delta import _protocol as op
 from koru_delta._hosts import wasmtime_host
+from koru_delta._results import versions
 
 ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "core-wasm" / "src"
@@ -62,11 +63,11 @@ def test_headers_have_the_same_sizes() -> None:
     assert op.REQUEST_HEADER.size == PROTOCOL["REQUEST_HEADER_BYTES"]
     assert op.REPLY_HEADER.size == PROTOCOL["REPLY_HEADER_BYTES"]
     assert op.BATCH_ITEM.size == 4 * 4
-    assert results._RECORD.size == constants("log/record.rs")["RECORD_HEADER_BYTES"]
+    assert versions.RECORD.size == constants("log/record.rs")["RECORD_HEADER_BYTES"]
 
 
 def test_everything_is_little_endian_without_gaps() -> None:
-    for layout in (op.REQUEST_HEADER, op.REPLY_HEADER, op.BATCH_ITEM, results._RECORD):
+    for layout in (op.REQUEST_HEADER, op.REPLY_HEADER, op.BATCH_ITEM, versions.RECORD):
         assert layout.format.startswith("<")
 
 
@@ -97,7 +98,11 @@ def test_errors_have_the_same_numbers() -> None:
 
 
 def test_kinds_of_values_have_the_same_numbers() -> None:
-    package = {"JSON": results._JSON, "BYTES": results._BYTES, "DELETED": results._DELETED}
+    package = {
+        "JSON": versions.JSON_VALUE,
+        "BYTES": versions.BYTES_VALUE,
+        "DELETED": versions._DELETED,
+    }
     assert package == variants("log/record.rs", "ValueKind")
 
 

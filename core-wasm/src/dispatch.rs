@@ -1,7 +1,11 @@
 //! From opcodes to operations: the one place where a request's bytes become arguments.
 
+mod changes;
 mod control;
+mod queries;
+mod recall;
 mod request;
+mod searches;
 mod vectors;
 
 use crate::codec::hex::VersionId;
@@ -91,7 +95,7 @@ impl Instance {
             Progress::More { offset, want } => serde_json::json!({"offset": offset, "want": want}),
             Progress::Done(outcome) => {
                 if let Self::Opening(replay) = core::mem::take(self) {
-                    *self = Self::Open(Box::new(replay.finish()));
+                    *self = Self::Open(Box::new(replay.finish()?));
                 }
                 serde_json::json!({
                     "valid_bytes": outcome.valid_bytes, "dropped_bytes": outcome.dropped_bytes,
@@ -148,6 +152,21 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::EMBED_BATCH => vectors::embed_batch(db, request),
         op::SIMILAR => vectors::similar(db, request),
         op::VECTOR => vectors::vector(db, request),
+        op::QUERY => queries::query(db, request),
+        op::COUNT => queries::count(db, request),
+        op::AGGREGATE => queries::aggregate(db, request),
+        op::EXPLAIN => queries::explain(db, request),
+        op::CREATE_INDEX => queries::create_index(db, request),
+        op::DROP_INDEX => queries::drop_index(db, request),
+        op::LIST_INDEXES => queries::list_indexes(db, request),
+        op::CREATE_VIEW => queries::create_view(db, request),
+        op::VIEW => queries::view(db, request),
+        op::DROP_VIEW => queries::drop_view(db, request),
+        op::LIST_VIEWS => Ok(queries::list_views(db)),
+        op::SEARCH => searches::search(db, request),
+        op::HYBRID => searches::hybrid(db, request),
+        op::RECALL => recall::recall(db, request),
+        op::CHANGES => changes::changes(db, request),
         op::MAINTAIN => vectors::maintain(db, request),
         _ => Err(Error::protocol(format!("unknown opcode {opcode}"))),
     }
@@ -198,14 +217,16 @@ fn put_batch<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> 
     let mut rest = request.payload;
     while !rest.is_empty() {
         let item = request::batch_item(&mut rest)?;
+        if item.flags & op::FLAG_DELETE != 0 && !db.holds_value(item.namespace, item.key) {
+            continue;
+        }
         drafts.push(Draft {
+            namespace: item.namespace,
+            key: item.key,
             kind: value_kind(item.flags),
             value: item.value,
             ..Draft::json("", "", b"")
         });
-        if let Some(draft) = drafts.last_mut() {
-            (draft.namespace, draft.key) = (item.namespace, item.key);
-        }
     }
     db.put_batch(request.write, &drafts)?;
     Ok(Reply::nothing())
@@ -262,5 +283,9 @@ fn walk<'a, 'r>(
 }
 
 fn value_kind(flags: u32) -> ValueKind {
-    if flags & op::FLAG_BYTES == 0 { ValueKind::Json } else { ValueKind::Bytes }
+    match flags & (op::FLAG_BYTES | op::FLAG_DELETE) {
+        0 => ValueKind::Json,
+        op::FLAG_BYTES => ValueKind::Bytes,
+        _ => ValueKind::Deleted,
+    }
 }

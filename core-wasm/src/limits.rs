@@ -2,6 +2,8 @@
 
 /// Longest namespace, key or model name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
+/// Longest key of a definition of an index or view: a few names.
+pub const MAX_OWN_KEY_BYTES: usize = 3 * MAX_NAME_BYTES;
 /// Longest value, in bytes as stored.
 pub const MAX_VALUE_BYTES: usize = 8 * 1024 * 1024;
 /// Most items in one atomic batch.
@@ -43,3 +45,37 @@ pub const MAX_TOP_K: usize = 10_000;
 pub const MAX_QUERIES: usize = 10_000;
 /// Most filters whose matching rows are remembered for each set of vectors.
 pub const MAX_REMEMBERED_FILTERS: usize = 32;
+/// Most erasures that are remembered for readers of changes.
+pub const MAX_REMEMBERED_ERASURES: usize = 10_000;
+/// Most changes in one page of a feed.
+pub const MAX_CHANGES: usize = 1000;
+/// Most bytes of records in one page of a feed, but for the first change of it.
+pub const MAX_CHANGES_BYTES: usize = 1024 * 1024;
+/// Most indexes, and most views, of one namespace.
+pub const MAX_DEFINITIONS: usize = 64;
+/// Most versions passed over for one page of a feed.
+pub const MAX_SCANNED_CHANGES: usize = 50_000;
+/// Longest snippet of a hit, in characters.
+pub const MAX_SNIPPET_CHARS: usize = 160;
+/// Most fields to order by.
+pub const MAX_ORDER_FIELDS: usize = 32;
+/// Most paths in a selection.
+pub const MAX_SELECT_PATHS: usize = 1000;
+/// Most paths to group by.
+pub const MAX_GROUP_PATHS: usize = 32;
+/// Most aggregates in one specification.
+pub const MAX_AGGREGATES: usize = 100;
+/// Most groups that one aggregation keeps.
+pub const MAX_GROUPS: usize = 100_000;
+/// Most bytes that one aggregation keeps for its groups.
+pub const MAX_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// Longest key of an index, in bytes of its encoding; of longer values this much is kept.
+pub const MAX_INDEX_KEY_BYTES: usize = 256;
+/// Longest text of a full-text query, in bytes of UTF-8.
+pub const MAX_SEARCH_TEXT_BYTES: usize = 4096;
+/// Most fields that a full-text query may name.
+pub const MAX_SEARCH_FIELDS: usize = 256;
+/// Longest word of the full-text index, in characters: longer words are cut, in queries too.
+pub const MAX_WORD_CHARACTERS: usize = 64;
+/// Most words that a `prefix*` of a full-text query may stand for.
+pub const MAX_PREFIX_WORDS: usize = 10_000;

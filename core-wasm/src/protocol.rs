@@ -27,6 +27,14 @@
 //! | 16..20, 20..24 | journal address and length: log frames to make durable |
 //! | 24..32 | sequence of the last frame written so far |
 //!
+//! A payload of *hits* is the number of queries, the number of hits of each (`u32`), scores
+//! (`float32`) and versions; of `search` and `hybrid`, a length (`u32`) and a JSON array follow, with
+//! `null` or `[snippet, [[from, to], ...]]` for each hit.
+//!
+//! A payload of *changes* is the next cursor (time and entries taken, `u64` each) and a count
+//! (`u32`); for each change its kind (0 a version, 1 an erasure), how many were missed before it, the
+//! length of its record or erasure and of the record before it (`u32` each); then those bytes.
+//!
 //! A payload of *versions* is a count, that many lengths (all `u32`), then the records
 //! ([`crate::log::record`]) one after the other, without their vectors.
 
@@ -45,6 +53,10 @@ pub const FLAG_BYTES: u32 = 1;
 pub const FLAG_QUIET: u32 = 2;
 /// Request flag of `put` and of batch items: keep the key's present value, and write the vector.
 pub const FLAG_KEEP: u32 = 8;
+/// Flag of batch items: delete the key, if it has a value.
+pub const FLAG_DELETE: u32 = 16;
+/// Flag of items of `embed_batch`: no vector is for this one, and it names its own namespace.
+pub const FLAG_PLAIN: u32 = 32;
 /// Request flag of `replay`: these are the last bytes of the file.
 pub const FLAG_END: u32 = 4;
 
@@ -98,7 +110,8 @@ pub const HEAD: u32 = 20;
 /// and length in bytes, `u32` each. Nothing but `embed_batch` may follow.
 pub const EMBED_RESERVE: u32 = 21;
 /// Write versions with the vectors in the room made before, in order. Control: `EmbedControl`.
-/// Payload: items as of `put_batch`. Several calls may use up the room.
+/// Payload: items as of `put_batch`, without a namespace: they are in the reserved one. Several calls
+/// may use up the room.
 pub const EMBED_BATCH: u32 = 22;
 /// Search by vectors (the vector bytes: one query or several). Namespace empty for all. Control:
 /// `SimilarControl`. Payload: a filter, or nothing. Reply: number of queries, number of hits of
@@ -108,3 +121,40 @@ pub const SIMILAR: u32 = 23;
 pub const VECTOR: u32 = 24;
 /// Do a slice of what searches gain from but do not need. Reply flag: nothing is left to do.
 pub const MAINTAIN: u32 = 25;
+/// Select values of a namespace. Control: `QueryControl`. Payload: a filter, or nothing. Reply:
+/// versions.
+pub const QUERY: u32 = 26;
+/// Count values of a namespace. Payload: a filter, or nothing. Reply: a JSON number.
+pub const COUNT: u32 = 27;
+/// Compute sums and the like over values of a namespace. Control: `AggregateControl`. Payload: a
+/// filter, or nothing. Reply: a JSON array of objects.
+pub const AGGREGATE: u32 = 28;
+/// Tell how a query runs. Control and payload: as of `query`. Reply: a JSON object.
+pub const EXPLAIN: u32 = 29;
+/// Keep an index of a field (the key) of a namespace. Reply flag: whether it is new.
+pub const CREATE_INDEX: u32 = 30;
+/// Drop the index of a field (the key). Reply flag: whether there was one.
+pub const DROP_INDEX: u32 = 31;
+/// List the indexes of a namespace, or of all if it is empty. Reply: a JSON array.
+pub const LIST_INDEXES: u32 = 32;
+/// Search the text of a namespace. Control: `SearchControl`. Payload: a filter, or nothing.
+/// Reply: hits.
+pub const SEARCH: u32 = 33;
+/// Search by text and vector. Control: `HybridControl`. Payload: a filter, or nothing. Vector: the
+/// query. Reply: hits.
+pub const HYBRID: u32 = 34;
+/// Define a view (the key) of a namespace. Control: `ViewControl`. Payload: a filter, or nothing.
+pub const CREATE_VIEW: u32 = 35;
+/// Read a view (the key). Control: `QueryControl`. Reply: versions.
+pub const VIEW: u32 = 36;
+/// Drop a view (the key). Reply flag: whether there was one.
+pub const DROP_VIEW: u32 = 37;
+/// List the views. Reply: a JSON array.
+pub const LIST_VIEWS: u32 = 38;
+/// Read changes. Namespace and key: empty for all. Control: `ChangesControl`. Payload: a filter, or
+/// nothing. Reply: changes. Reply flag: there are more.
+pub const CHANGES: u32 = 39;
+/// Recall memories: values with `content` and `importance`. Control: `RecallControl`. Payload: a
+/// filter, or nothing. Vector: the question's, or nothing. Reply: hits, with
+/// `[relevance, recency, importance, time of the key's first version]` for each instead of snippets.
+pub const RECALL: u32 = 40;

@@ -60,7 +60,7 @@ fn replayed(log: &[u8], verify: bool) -> Database {
     let mut replay = Replay::new(&Options::default(), true, verify);
     let progress = replay.feed(0, log, true).unwrap();
     assert!(matches!(progress, Progress::Done(outcome) if outcome.valid_bytes == log.len() as u64));
-    replay.finish()
+    replay.finish().unwrap()
 }
 
 #[test]

@@ -428,7 +428,7 @@ fn replay(log: &[u8], pieces: &[usize]) -> (Database, Outcome) {
                 offset = usize::try_from(next).unwrap();
                 want = more;
             }
-            Progress::Done(outcome) => return (replay.finish(), outcome),
+            Progress::Done(outcome) => return (replay.finish().unwrap(), outcome),
         }
     }
     panic!("there are no pieces")

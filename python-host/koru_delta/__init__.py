@@ -30,24 +30,40 @@ from koru_delta.errors import (
     ValidationError,
 )
 from koru_delta.namespace import Namespace
-from koru_delta.results import Health, Match, Stats, VectorStats, VerifyReport, Version
+from koru_delta.results import (
+    Change,
+    Explanation,
+    Health,
+    Index,
+    Match,
+    Record,
+    Stats,
+    VectorStats,
+    VerifyReport,
+    Version,
+    View,
+)
 from koru_delta.sync_database import SyncDatabase
 
 __version__ = "2.0.0"
 
 __all__ = [
+    "Change",
     "Config",
     "ConflictError",
     "CorruptionError",
     "Database",
     "DatabaseClosedError",
     "DatabaseLockedError",
+    "Explanation",
     "Health",
+    "Index",
     "KeyNotFoundError",
     "KoruDeltaError",
     "LimitExceededError",
     "Match",
     "Namespace",
+    "Record",
     "SerializationError",
     "Stats",
     "StorageError",
@@ -57,4 +73,5 @@ __all__ = [
     "VectorStats",
     "VerifyReport",
     "Version",
+    "View",
 ]

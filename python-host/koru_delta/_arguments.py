@@ -9,9 +9,9 @@ from math import isfinite, nan
 from typing import Any, Final, Literal, TypeAlias
 
 from koru_delta import _json
-from koru_delta._protocol import BATCH_ITEM, FLAG_KEEP
+from koru_delta._protocol import BATCH_ITEM, FLAG_DELETE, FLAG_KEEP, FLAG_PLAIN
+from koru_delta._results.versions import Version
 from koru_delta.errors import LimitExceededError, ValidationError
-from koru_delta.results import Version
 
 
 class Missing:
@@ -38,8 +38,12 @@ _EMBED_BYTES: Final = 4 * 1024 * 1024
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
-def encode_batch(items: list[Item], start: int, payload: bytearray, *, stop: int = 2**62) -> int:
+def encode_batch(
+    items: list[Item], start: int, payload: bytearray, *, stop: int = 2**62, extra: int = 0
+) -> int:
     """Add items from ``start`` on to the payload of a batch, until it has ``stop`` bytes.
+
+    ``extra`` is flags that all of them get.
 
     One growing payload and not a list of parts: small objects that all live at once cost more to
     allocate than their bytes to copy.
@@ -63,10 +67,19 @@ def encode_batch(items: list[Item], start: int, payload: bytearray, *, stop: int
                 f"item {index} is not a (namespace, key, value) tuple of proper names: {error}",
                 suggestion="give namespace and key as str, and three parts an item",
             ) from None
-        payload += BATCH_ITEM.pack(len(space), len(name), len(data), flags) + space + name + data
+        payload += BATCH_ITEM.pack(len(space), len(name), len(data), flags | extra) + (
+            space + name + data
+        )
         if len(payload) > stop:
             return index + 1
     return len(items)
+
+
+def encode_deletions(keys: Iterable[tuple[str, str]], payload: bytearray) -> None:
+    """Add the deletion of keys, given with their namespaces, to the payload of a batch."""
+    for namespace, key in keys:
+        space, name = namespace.encode(), key.encode()
+        payload += BATCH_ITEM.pack(len(space), len(name), 0, FLAG_DELETE | FLAG_PLAIN) + space + name
 
 
 def check_batch(items: Iterable[Any]) -> list[Any]:
@@ -112,7 +125,9 @@ def version_id_bytes(version: VersionLike) -> bytes:
     return text.encode()
 
 
-def check_limit(limit: int | None, what: Literal["limit", "depth"] = "limit") -> int | None:
+def check_limit(
+    limit: int | None, what: Literal["limit", "depth", "offset"] = "limit"
+) -> int | None:
     if limit is None:
         return None
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
@@ -130,6 +145,13 @@ def check_text(what: str, text: str) -> str:
             f"{what} {text!r} contains a lone surrogate", suggestion="give well-formed text"
         ) from None
     return text
+
+
+def check_name(what: str, name: str) -> str:
+    """A namespace or key that is not left out by mistake; the engine checks the rest."""
+    if not check_text(what, name):
+        raise ValidationError(f"the {what} is empty", suggestion="name one, or give None for all")
+    return name
 
 
 def check_keys(keys: Iterable[str]) -> list[str]:
@@ -209,11 +231,7 @@ def similar_control(
     queries: int, top_k: int, threshold: float | None, model: str | None, exact: bool
 ) -> dict[str, Any]:
     """The control object of a search by vector."""
-    if not isinstance(top_k, int) or isinstance(top_k, bool) or not 0 < top_k <= _MAX_TOP_K:
-        raise ValidationError(
-            f"top_k is {top_k!r}; it must be 1 to {_MAX_TOP_K}",
-            suggestion="ask for that many hits",
-        )
+    check_top_k(top_k)
     if threshold is not None:
         threshold = _finite("the threshold", threshold)
         # Scores are float32: past its range all thresholds are the same.
@@ -225,6 +243,16 @@ def similar_control(
         "model": None if model is None else check_text("model", model),
         "exact": bool(exact),
     }
+
+
+def check_top_k(top_k: int) -> int:
+    """A number of hits that may be asked for."""
+    if not isinstance(top_k, int) or isinstance(top_k, bool) or not 0 < top_k <= _MAX_TOP_K:
+        raise ValidationError(
+            f"top_k is {top_k!r}; it must be 1 to {_MAX_TOP_K}",
+            suggestion="ask for that many hits",
+        )
+    return top_k
 
 
 def where_bytes(where: object) -> bytes:

@@ -72,7 +72,8 @@ class Session:
         self.recovered_bytes = 0
         self.hot = HotCache(config.hot_cache_size)
         self._host: Host = closed("not open yet")
-        self.log: CommitLog | NoLog = NoLog()
+        self.listeners: list[Callable[[], None]] = []
+        self.log: CommitLog | NoLog = NoLog(self.listeners)
         self._lock = threading.Lock()
         self._stale = False
         self._maintaining = False
@@ -118,7 +119,7 @@ class Session:
         """Be ready to append after a frame."""
         config = self.config
         if self.storage is None or config.read_only:
-            self.log = NoLog()
+            self.log = NoLog(self.listeners)
             self.log.acknowledged = sequence
             return
         log = CommitLog(
@@ -128,6 +129,7 @@ class Session:
             wait=config.enable_wal,
             executor=worker_threads(),
             on_failure=self._mark_stale,
+            listeners=self.listeners,
         )
         log.sync()  # What recovery kept is durable before anything is served.
         self.log = log
@@ -216,6 +218,8 @@ class Session:
         finally:
             if self.storage is not None:
                 self.storage.close()
+            for tell in list(self.listeners):
+                tell()
 
     # Calling.
 
@@ -279,6 +283,22 @@ class Session:
             reply = await self.in_thread(self.call, opcode, request)
         if reply[0]:
             raise_error(reply, namespace, key, item="query")
+        return reply
+
+    def read_now(
+        self,
+        opcode: int,
+        namespace: str = "",
+        key: str = "",
+        *,
+        control: dict[str, Any] | None = None,
+        payload: bytes = b"",
+    ) -> Reply:
+        """:meth:`read` without an event loop: waits for whoever holds the instance."""
+        options = b"" if control is None else json.dumps(control).encode()
+        reply = self.call(opcode, self.request(namespace, key, NOW, options, payload, 0))
+        if reply[0]:
+            raise_error(reply, namespace, key)
         return reply
 
     async def write(

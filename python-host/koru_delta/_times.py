@@ -10,7 +10,7 @@ from koru_delta._protocol import NOW
 from koru_delta.errors import ValidationError
 
 if TYPE_CHECKING:
-    from koru_delta.results import Version
+    from koru_delta._results.versions import Version
 
     Time: TypeAlias = datetime | str | float | Version
 

@@ -10,8 +10,11 @@ from typing import Any, Self
 
 from koru_delta._operations.history import History
 from koru_delta._operations.operating import Operating
+from koru_delta._operations.querying import Querying
 from koru_delta._operations.reading import Reading
+from koru_delta._operations.searching import Searching
 from koru_delta._operations.vectors import Vectors
+from koru_delta._operations.watching import Watching
 from koru_delta.config import Config
 from koru_delta.errors import ValidationError
 from koru_delta.namespace import Namespace
@@ -19,7 +22,7 @@ from koru_delta.namespace import Namespace
 __all__ = ["Database"]
 
 
-class Database(Vectors, Reading, History, Operating):
+class Database(Vectors, Searching, Querying, Watching, Reading, History, Operating):
     """An embedded, versioned database.
 
     Every write is kept, with its time and its cause, and every read can be asked of the past.

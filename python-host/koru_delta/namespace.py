@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from koru_delta._arguments import MISSING, UNSET, Missing, VersionLike, bind_batch
 
 if TYPE_CHECKING:
+    from koru_delta._operations.watching import Watch
+    from koru_delta._query_arguments import Fields, OrderBy
     from koru_delta._times import Time
     from koru_delta.database import Database
-    from koru_delta.results import Match, Version
+    from koru_delta.results import Match, Record, Version
 
 __all__ = ["Namespace"]
 
@@ -183,3 +185,86 @@ class Namespace:
     async def erase(self, key: str) -> int:
         """Remove every version of a key."""
         return await self._database.erase(self.name, key)
+
+    async def query(
+        self,
+        where: Mapping[str, Any] | None = None,
+        *,
+        order_by: OrderBy | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        select: Iterable[str] | None = None,
+        at: Time | None = None,
+    ) -> list[Record]:
+        """The values that match a filter."""
+        return await self._database.query(
+            self.name, where, order_by=order_by, limit=limit, offset=offset, select=select, at=at
+        )
+
+    async def count(self, where: Mapping[str, Any] | None = None, *, at: Time | None = None) -> int:
+        """How many values match a filter."""
+        return await self._database.count(self.name, where, at=at)
+
+    async def aggregate(
+        self,
+        aggregates: Mapping[str, Any],
+        *,
+        group_by: str | Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        order_by: OrderBy | None = None,
+        at: Time | None = None,
+    ) -> list[dict[str, Any]]:
+        """Sums, averages and the like over the values that match a filter."""
+        return await self._database.aggregate(
+            self.name, aggregates, group_by=group_by, where=where, order_by=order_by, at=at
+        )
+
+    async def create_index(self, field: str) -> bool:
+        """Keep an index of a field; False if there was one."""
+        return await self._database.create_index(self.name, field)
+
+    async def drop_index(self, field: str) -> bool:
+        """Drop the index of a field; False if there was none."""
+        return await self._database.drop_index(self.name, field)
+
+    async def search(
+        self,
+        text: str,
+        top_k: int = 10,
+        *,
+        fields: Fields | None = None,
+        where: Mapping[str, Any] | None = None,
+        at: Time | None = None,
+    ) -> list[Match]:
+        """The values whose text fits best."""
+        return await self._database.search(
+            self.name, text, top_k, fields=fields, where=where, at=at
+        )
+
+    async def hybrid(
+        self,
+        text: str,
+        query: Any,
+        top_k: int = 10,
+        *,
+        weight: float = 0.5,
+        fields: Fields | None = None,
+        where: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        at: Time | None = None,
+    ) -> list[Match]:
+        """The values that fit a text and a vector best."""
+        return await self._database.hybrid(
+            self.name, text, query, top_k,
+            weight=weight, fields=fields, where=where, model=model, at=at,
+        )  # fmt: skip
+
+    def watch(
+        self,
+        key: str | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        since: Time | None = None,
+    ) -> Watch:
+        """Every committed change from now on."""
+        return self._database.watch(self.name, key, where=where, since=since)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from koru_delta._operations.watching import SyncWatch
 from koru_delta.config import Config
 from koru_delta.database import Database
 from koru_delta.namespace import Namespace
+
+if TYPE_CHECKING:
+    from koru_delta._times import Time
 
 __all__ = ["SyncDatabase"]
 
@@ -105,6 +109,19 @@ class SyncDatabase:
         """Hash of the latest commit: 64 hexadecimal digits."""
         return self._database.head
 
+    def watch(
+        self,
+        namespace: str | None = None,
+        key: str | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        since: Time | None = None,
+        timeout: float | None = None,
+    ) -> SyncWatch:
+        """As :meth:`Database.watch`; ends after ``timeout`` seconds without a change."""
+        watch = self._database.watch(namespace, key, where=where, since=since)
+        return SyncWatch(watch, _run, timeout)
+
     close = _blocking(Database.close)
     put = _blocking(Database.put)
     put_batch = _blocking(Database.put_batch)
@@ -127,6 +144,19 @@ class SyncDatabase:
     similar = _blocking(Database.similar)
     similar_batch = _blocking(Database.similar_batch)
     vector = _blocking(Database.vector)
+    query = _blocking(Database.query)
+    count = _blocking(Database.count)
+    aggregate = _blocking(Database.aggregate)
+    explain = _blocking(Database.explain)
+    create_index = _blocking(Database.create_index)
+    drop_index = _blocking(Database.drop_index)
+    list_indexes = _blocking(Database.list_indexes)
+    create_view = _blocking(Database.create_view)
+    view = _blocking(Database.view)
+    drop_view = _blocking(Database.drop_view)
+    list_views = _blocking(Database.list_views)
+    search = _blocking(Database.search)
+    hybrid = _blocking(Database.hybrid)
     stats = _blocking(Database.stats)
     health = _blocking(Database.health)
     verify = _blocking(Database.verify)
@@ -158,3 +188,22 @@ class SyncNamespace:
     restore = _blocking_namespace(Namespace.restore)
     delete = _blocking_namespace(Namespace.delete)
     erase = _blocking_namespace(Namespace.erase)
+    query = _blocking_namespace(Namespace.query)
+    count = _blocking_namespace(Namespace.count)
+    aggregate = _blocking_namespace(Namespace.aggregate)
+    create_index = _blocking_namespace(Namespace.create_index)
+    drop_index = _blocking_namespace(Namespace.drop_index)
+    search = _blocking_namespace(Namespace.search)
+    hybrid = _blocking_namespace(Namespace.hybrid)
+
+    def watch(
+        self,
+        key: str | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        since: Time | None = None,
+        timeout: float | None = None,
+    ) -> SyncWatch:
+        """As :meth:`SyncDatabase.watch`, of this namespace."""
+        watch = self._namespace.watch(key, where=where, since=since)
+        return SyncWatch(watch, _run, timeout)

@@ -3,6 +3,10 @@
 use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_NAME_BYTES;
 
+/// The namespace of the engine's own keys: definitions of indexes and views. No name of a user's
+/// can be this one, since names have no NUL.
+pub const SYSTEM: &str = "\0";
+
 /// Checks a namespace or key (`what` says which) and returns it as text.
 ///
 /// # Errors

@@ -157,7 +157,13 @@ impl Database {
                 !draft.vector.is_empty() && !self.vectors.has_room(names)
             });
             let bytes = bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 };
-            self.check_budget(drafts.len(), bytes, Reserve::Whole)?;
+            if let Err(error) = self.check_budget(drafts.len(), bytes, Reserve::Whole) {
+                // Text indexes can be made again; what is written has to fit.
+                if !self.derived.drop_texts() {
+                    return Err(error);
+                }
+                self.check_budget(drafts.len(), bytes, Reserve::Whole)?;
+            }
         }
         self.versions.reserve(drafts.len())
     }
@@ -195,7 +201,7 @@ impl Database {
         held: Option<At>,
         link: &mut Link,
     ) -> Place {
-        let Self { keyspace, versions, vectors, journal, .. } = self;
+        let Self { keyspace, versions, vectors, derived, journal, .. } = self;
         let vector = held.map(|held| vectors.bytes(held)).unwrap_or_default();
         // Both were checked to be UTF-8.
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
@@ -210,9 +216,13 @@ impl Database {
         let (record, digest) = fields.seal(&vector);
         link.add(&digest);
         journal.write(FrameType::Version, &[record.as_bytes(), &vector]);
-        let latest = chain.latest().and_then(|place| versions.get(place)?.vector);
+        let before = chain.latest();
+        let latest = before.and_then(|place| versions.get(place)?.vector);
         let place = versions.push(record, timestamp, held);
         chain.push(place);
+        if let Some(before) = before {
+            versions.follow(before, place);
+        }
         let unacknowledged = journal.is_stored().then_some(timestamp);
         if let Some(overwritten) = latest {
             vectors.retire(overwritten, unacknowledged);
@@ -220,6 +230,7 @@ impl Database {
         if let Some(held) = held {
             vectors.attach(held, place, unacknowledged);
         }
+        derived.wrote(place, before, unacknowledged, versions);
         place
     }
 

@@ -25,6 +25,7 @@ impl Database {
         let mut link = Link::after(&self.head);
         link.add(&digest(&bytes));
         let erased = self.forget(&erasure.namespace, &erasure.key);
+        self.remember_erasure(erasure);
         self.finish(1, timestamp, &link);
         self.chain_start = (self.head, self.versions.len());
         Ok(erased)
@@ -34,6 +35,7 @@ impl Database {
     pub(super) fn forget(&mut self, namespace: &str, key: &str) -> usize {
         let places = self.keyspace.remove(namespace, key);
         for place in &places {
+            self.derived.forget(*place, &self.versions);
             if let Some(vector) = self.versions.erase(*place) {
                 self.vectors.erase(vector);
             }

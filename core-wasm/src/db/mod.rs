@@ -5,14 +5,20 @@
 //! as-of read and a read of the present are the same code with another time.
 
 mod causality;
+mod changes;
 mod commit;
+mod definitions;
+mod derived;
 mod diff;
 mod erase;
 mod history;
 mod journal;
 mod keyspace;
+mod query;
 mod read;
+mod recall;
 mod replay;
+mod search;
 mod stats;
 mod suggest;
 mod vectors;
@@ -26,14 +32,20 @@ use crate::log::chain::Digest;
 use crate::log::header::Header;
 use crate::vector::{Metric, Mode};
 
+pub use changes::{Change, Cursor, Event, Feed, Page};
 pub use commit::{Draft, Write};
+pub use definitions::{IndexInfo, ViewSource};
+pub use query::{Explanation, Select, Selected};
 pub use read::{Listing, Value};
+pub use recall::{Recall, Recalled};
 pub use replay::Replay;
+pub use search::{TextFound, TextSearch};
 pub use stats::Stats;
 pub use vectors::{Found, SetStats, Similar};
 pub use verify::Verified;
 pub use write::Expected;
 
+use derived::Derived;
 use journal::Journal;
 use keyspace::Keyspace;
 use vectors::Vectors;
@@ -77,6 +89,7 @@ pub struct Database {
     keyspace: Keyspace,
     versions: Versions,
     vectors: Vectors,
+    derived: Derived,
     /// Time of the last commit; the next one is later.
     timestamp: u64,
     journal: Journal,
@@ -86,6 +99,8 @@ pub struct Database {
     head: Digest,
     /// Where a rehash of the chain can begin: a head, and the slab's length at that moment.
     chain_start: (Digest, usize),
+    /// The latest erasures, for readers of changes.
+    erasures: changes::Erasures,
     /// Commits that are not yet acknowledged: sequence and time.
     pending: VecDeque<(u64, u64)>,
     /// Time of the last acknowledged commit: where reads stop.
@@ -111,6 +126,7 @@ impl Database {
             keyspace: Keyspace::default(),
             versions: Versions::default(),
             vectors: Vectors::new(options.metric, options.mode),
+            derived: Derived::default(),
             timestamp: 0,
             journal: Journal::new(
                 &header,
@@ -120,6 +136,7 @@ impl Database {
             commits: 0,
             head: [0; 32],
             chain_start: ([0; 32], 0),
+            erasures: changes::Erasures::new(),
             pending: VecDeque::new(),
             visible_timestamp: 0,
         }
@@ -136,6 +153,7 @@ impl Database {
             self.pending.pop_front();
         }
         self.vectors.acknowledge(self.visible_timestamp);
+        self.derived.acknowledge(self.visible_timestamp, &self.versions);
     }
 
     /// Log frames of the last write: to be made durable before it is acknowledged.

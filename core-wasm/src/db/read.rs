@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use crate::codec::names;
 use crate::error::{Error, Kind, Result};
 use crate::log::record::{Record, ValueKind};
 
@@ -112,6 +113,7 @@ impl Database {
         let held = |keys: &super::keyspace::Keys| {
             keys.values().any(|chain| chain.value_at(horizon, &self.versions).is_some())
         };
-        self.keyspace.namespaces().filter(|(_, keys)| held(keys)).map(|(name, _)| name).collect()
+        let held = self.keyspace.namespaces().filter(|(_, keys)| held(keys));
+        held.map(|(name, _)| name).filter(|name| *name != names::SYSTEM).collect()
     }
 }

@@ -44,8 +44,10 @@ impl Replay {
     }
 
     /// The database, once [`Replay::feed`] said that the file has been read.
-    #[must_use]
-    pub fn finish(self) -> Database {
+    ///
+    /// # Errors
+    /// `Corrupt` for a definition of an index or view that cannot be read.
+    pub fn finish(self) -> Result<Database> {
         let Self { recovery, mut database, .. } = self;
         if let Some(header) = recovery.header() {
             database.header = header;
@@ -54,7 +56,8 @@ impl Replay {
         database.journal = Journal::new(&database.header, sequence, database.options.journal);
         database.visible_timestamp = database.timestamp;
         database.chain_start = (database.head, database.versions.len());
-        database
+        database.restore_definitions()?;
+        Ok(database)
     }
 }
 
@@ -105,7 +108,9 @@ impl Database {
                 }
                 Entry::Erasure(erasure) => {
                     self.forget(&erasure.namespace, &erasure.key);
-                    erasure.timestamp
+                    let timestamp = erasure.timestamp;
+                    self.remember_erasure(erasure);
+                    timestamp
                 }
             };
             if timestamp <= self.timestamp && self.commits > 0 {
@@ -127,7 +132,8 @@ impl Database {
         if fields.previous != latest || versions.find(&record.id()).is_some() {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
-        let overwritten = chain.latest().and_then(|place| versions.get(place)?.vector);
+        let before = chain.latest();
+        let overwritten = before.and_then(|place| versions.get(place)?.vector);
         let held = if vector.is_empty() {
             None
         } else {
@@ -138,6 +144,9 @@ impl Database {
         let timestamp = fields.timestamp;
         let place = versions.push(record, timestamp, held);
         chain.push(place);
+        if let Some(before) = before {
+            versions.follow(before, place);
+        }
         if let Some(overwritten) = overwritten {
             vectors.retire(overwritten, None);
         }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::codec::names;
+
 use super::{Database, SetStats};
 
 /// What a database holds, as far as it is durable for keys and namespaces.
@@ -34,7 +36,8 @@ impl Database {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let horizon = self.visible_timestamp;
-        let held = self.keyspace.namespaces().map(|(_, keys)| {
+        let named = self.keyspace.namespaces().filter(|(name, _)| *name != names::SYSTEM);
+        let held = named.map(|(_, keys)| {
             keys.values().filter(|chain| chain.value_at(horizon, &self.versions).is_some()).count()
         });
         let (mut keys, mut namespaces) = (0, 0);

@@ -39,7 +39,7 @@ impl Database {
     }
 }
 
-fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<String> {
     // Long names are compared by their beginnings: the measure takes quadratic time.
     let start = |text: &'a str| {
         text.char_indices().nth(64).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))

@@ -86,7 +86,7 @@ fn opening_may_use_what_new_data_leaves_free() {
         let mut replay = Replay::new(&options, true, false);
         let progress = replay.feed(0, &log, true)?;
         assert!(matches!(progress, Progress::Done(_)));
-        Ok::<Database, Error>(replay.finish())
+        Ok::<Database, Error>(replay.finish().unwrap())
     };
     let full = 8 * MIB - MIN_MEMORY_RESERVE_BYTES;
     let mut again = opened(full).unwrap();

@@ -15,6 +15,9 @@ use super::vectors::At;
 /// Place of a version in the slab.
 pub(super) type Place = u32;
 
+/// Stands where there is no version.
+pub(super) const NO_PLACE: Place = Place::MAX;
+
 const CHUNK: usize = 4096;
 
 /// A version in the slab.
@@ -26,6 +29,8 @@ pub(super) struct Version {
     pub(super) record: Option<Record>,
     /// Where its vector is.
     pub(super) vector: Option<At>,
+    /// The key's version after it; [`NO_PLACE`] for the latest.
+    next: Place,
 }
 
 /// Versions in commit order. Chunks keep growth from copying what is there.
@@ -83,7 +88,7 @@ impl Versions {
             }
         }
         self.record_bytes += record.as_bytes().len() as u64;
-        let version = Version { timestamp, record: Some(record), vector };
+        let version = Version { timestamp, record: Some(record), vector, next: NO_PLACE };
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(version),
             // The first chunk grows as needed, so that an empty database stays small.
@@ -122,6 +127,35 @@ impl Versions {
             .copied()
     }
 
+    fn get_mut(&mut self, place: Place) -> Option<&mut Version> {
+        let index = place_index(place);
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+
+    /// Notes that a key's version is followed by another.
+    pub(super) fn follow(&mut self, place: Place, next: Place) {
+        if let Some(version) = self.get_mut(place) {
+            version.next = next;
+        }
+    }
+
+    /// Whether a version holds its key's value as of `horizon`. Constant time.
+    pub(super) fn is_visible(&self, place: Place, horizon: u64) -> bool {
+        let Some(version) = self.get(place) else { return false };
+        let holds =
+            version.record.as_ref().is_some_and(|record| record.kind() != ValueKind::Deleted);
+        let since = |version: &Version| version.timestamp <= horizon;
+        holds && since(version) && !self.get(version.next).is_some_and(since)
+    }
+
+    /// The first place whose version is later than a time. Logarithmic.
+    pub(super) fn first_after(&self, timestamp: u64) -> Place {
+        let earlier = |version: &Version| version.timestamp <= timestamp;
+        let chunk = self.chunks.partition_point(|chunk| chunk.last().is_some_and(earlier));
+        let within = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(earlier));
+        Place::try_from(chunk * CHUNK + within).unwrap_or(NO_PLACE)
+    }
+
     /// Whether a version holds a value, as opposed to a deletion.
     pub(super) fn holds_value(&self, place: Place) -> bool {
         self.record(place).is_some_and(|record| record.kind() != ValueKind::Deleted)
@@ -134,12 +168,10 @@ impl Versions {
     /// Removes a version's content and its id; returns where its vector was.
     pub(super) fn erase(&mut self, place: Place) -> Option<At> {
         let id = self.record(place).map(Record::id)?;
-        let Self { chunks, by_id, .. } = self;
-        if let Ok(entry) = by_id.find_entry(hash(&id), |found| *found == place) {
+        if let Ok(entry) = self.by_id.find_entry(hash(&id), |found| *found == place) {
             entry.remove();
         }
-        let index = place_index(place);
-        let version = chunks.get_mut(index / CHUNK).and_then(|chunk| chunk.get_mut(index % CHUNK));
+        let version = self.get_mut(place);
         let vector = version.as_ref().and_then(|version| version.vector);
         if let Some(record) = version.and_then(|version| version.record.take()) {
             self.erased += 1;

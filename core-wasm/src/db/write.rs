@@ -97,6 +97,14 @@ impl Database {
         self.put(write, &draft, None)
     }
 
+    /// Whether a key has a value, durable or not.
+    #[must_use]
+    pub fn holds_value(&self, namespace: &[u8], key: &[u8]) -> bool {
+        let namespace = core::str::from_utf8(namespace).unwrap_or_default();
+        let key = core::str::from_utf8(key).unwrap_or_default();
+        self.latest_value(namespace, key).is_some()
+    }
+
     /// The key's present value, to be kept under a new vector; null if it has none.
     #[must_use]
     pub fn kept_value(&self, namespace: &[u8], key: &[u8]) -> (ValueKind, Vec<u8>) {
@@ -133,18 +141,26 @@ impl Database {
         self.vectors.reserve((namespace, model), dimension, count)
     }
 
-    /// Writes drafts with the reserved vectors, in order. All reserved vectors are checked before
-    /// the first is written.
+    /// Writes drafts, of which those that take a vector get the reserved ones, in order. All reserved
+    /// vectors are checked before the first is written.
     ///
     /// # Errors
     /// As [`Database::put_batch`]; `Invalid` for the first bad vector, whose place among all is the
     /// error's `index`. Then nothing of the reservation was written.
-    pub fn embed_batch(&mut self, write: Write, drafts: &[Draft<'_>]) -> Result<()> {
+    pub fn embed_batch(
+        &mut self,
+        write: Write,
+        drafts: &[Draft<'_>],
+        takes: &[bool],
+    ) -> Result<()> {
         if let Err(error) = self.check_drafts(drafts) {
             self.vectors.cancel();
             return Err(error);
         }
-        let vectors = self.vectors.take_reserved(drafts.len())?;
+        let count = takes.iter().filter(|takes| **takes).count();
+        let mut taken = self.vectors.take_reserved(count)?.into_iter();
+        let vectors: Vec<_> =
+            takes.iter().map(|takes| if *takes { taken.next().flatten() } else { None }).collect();
         self.commit_checked(write, drafts, &vectors).map(drop)
     }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::hex::{self, VersionId};
-use crate::db::{Expected, Options};
+use crate::db::{Cursor, Database, Expected, Options};
 use crate::error::{Error, Kind, Result};
 use crate::vector::{Metric, Mode};
 
@@ -118,6 +118,82 @@ pub(super) struct ListControl {
     pub(super) limit: Option<usize>,
 }
 
+/// Control of `changes`: a cursor, or a version with its time, or nothing for the present.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangesControl {
+    timestamp: Option<u64>,
+    #[serde(default)]
+    taken: u64,
+    after: Option<String>,
+}
+
+/// Control of `query`, `explain`, `view` and `create_view`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QueryControl {
+    #[serde(default)]
+    order_by: Vec<(String, bool)>,
+    pub(super) limit: Option<usize>,
+    #[serde(default)]
+    pub(super) offset: usize,
+    pub(super) select: Option<Vec<String>>,
+}
+
+impl QueryControl {
+    /// The order as JSON.
+    pub(super) fn order(&self) -> Vec<u8> {
+        order_json(&self.order_by)
+    }
+}
+
+/// Pairs of path and whether it is descending, as JSON.
+pub(super) fn order_json(order_by: &[(String, bool)]) -> Vec<u8> {
+    // Strings and booleans always serialise.
+    serde_json::to_vec(order_by).unwrap_or_default()
+}
+
+/// Control of `aggregate`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AggregateControl {
+    /// JSON of what to compute: numbers in it are kept as they were written.
+    pub(super) aggregation: String,
+    #[serde(default)]
+    pub(super) order_by: Vec<(String, bool)>,
+}
+
+/// Control of `search`, and part of `hybrid`'s.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchControl {
+    pub(super) text: String,
+    pub(super) top_k: usize,
+    pub(super) fields: Option<Vec<(String, f64)>>,
+    /// Of `hybrid`: the share of the vectors.
+    pub(super) weight: Option<f64>,
+    /// Of `hybrid`: model of the vectors.
+    pub(super) model: Option<String>,
+}
+
+/// Control of `recall`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecallControl {
+    pub(super) text: String,
+    pub(super) limit: usize,
+    pub(super) min_relevance: f64,
+    /// Time of the question in microseconds since 1970.
+    pub(super) now: u64,
+    /// In seconds.
+    pub(super) half_life: f64,
+    /// Of relevance, recency and importance.
+    pub(super) weights: [f64; 3],
+    pub(super) vector_share: f64,
+    pub(super) min_cosine: f64,
+    pub(super) model: Option<String>,
+}
+
 /// Reads a control object.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes)
@@ -168,6 +244,16 @@ impl PutControl {
             None => Ok(None),
             Some("") => Ok(Some(Expected::Nothing)),
             Some(text) => Ok(Some(Expected::Version(id(text.as_bytes())?))),
+        }
+    }
+}
+
+impl ChangesControl {
+    pub(super) fn cursor(&self, db: &Database) -> Result<Cursor> {
+        let Some(timestamp) = self.timestamp else { return Ok(db.latest_cursor()) };
+        match &self.after {
+            Some(text) => Ok(db.cursor_after(&id(text.as_bytes())?, timestamp)),
+            None => Ok(Cursor { timestamp, taken: self.taken }),
         }
     }
 }

@@ -68,7 +68,21 @@ impl<'a> Request<'a> {
     /// # Errors
     /// `Invalid` that names which.
     pub fn names(&self) -> Result<(&'a str, &'a str)> {
-        Ok((names::check("namespace", self.namespace)?, names::check("key", self.key)?))
+        self.names_with("key")
+    }
+
+    /// Namespace and another name in the place of the key, checked.
+    ///
+    /// # Errors
+    /// `Invalid` that names which.
+    pub fn names_with(&self, what: &str) -> Result<(&'a str, &'a str)> {
+        Ok((names::check("namespace", self.namespace)?, names::check(what, self.key)?))
+    }
+
+    /// The payload as a filter; nothing for none.
+    #[must_use]
+    pub fn filter(&self) -> Option<&'a [u8]> {
+        (!self.payload.is_empty()).then_some(self.payload)
     }
 
     /// Whether a control object came along.

@@ -22,29 +22,36 @@ pub(super) fn reserve<'a>(db: &'a mut Database, request: &Request<'_>) -> Result
 }
 
 pub(super) fn embed_batch<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
-    let Some((namespace, model)) = db.reserved_names() else {
+    let Some((reserved, model)) = db.reserved_names() else {
         return Err(Error::protocol("no vectors are reserved"));
     };
     let mut items = Vec::new();
     let mut rest = request.payload;
     while !rest.is_empty() {
-        let item = batch_item(&mut rest)?;
-        let kept = (item.flags & op::FLAG_KEEP != 0)
-            .then(|| db.kept_value(namespace.as_bytes(), item.key));
+        let mut item = batch_item(&mut rest)?;
+        if item.flags & op::FLAG_PLAIN == 0 {
+            item.namespace = reserved.as_bytes();
+        } else if item.flags & op::FLAG_DELETE != 0 && !db.holds_value(item.namespace, item.key) {
+            continue;
+        }
+        let kept =
+            (item.flags & op::FLAG_KEEP != 0).then(|| db.kept_value(item.namespace, item.key));
         items.push((item, kept));
     }
-    let drafts: Vec<Draft<'_>> = items
-        .iter()
-        .map(|(item, kept)| {
-            let (kind, value): (ValueKind, &[u8]) = match kept {
-                Some((kind, value)) => (*kind, value),
-                None => (value_kind(item.flags), item.value),
-            };
-            let (namespace, key) = (namespace.as_bytes(), item.key);
-            Draft { namespace, key, kind, value, model: &model, causes: &[], vector: &[] }
-        })
-        .collect();
-    db.embed_batch(request.write, &drafts)?;
+    let mut drafts = Vec::with_capacity(items.len());
+    let mut takes = Vec::with_capacity(items.len());
+    for (item, kept) in &items {
+        let (kind, value): (ValueKind, &[u8]) = match kept {
+            Some((kind, value)) => (*kind, value),
+            None => (value_kind(item.flags), item.value),
+        };
+        let has_vector = item.flags & op::FLAG_PLAIN == 0;
+        let model = if has_vector { model.as_str() } else { "" };
+        let (namespace, key) = (item.namespace, item.key);
+        drafts.push(Draft { namespace, key, kind, value, model, causes: &[], vector: &[] });
+        takes.push(has_vector);
+    }
+    db.embed_batch(request.write, &drafts, &takes)?;
     Ok(Reply::nothing())
 }
 
@@ -72,7 +79,7 @@ pub(super) fn similar<'a>(db: &'a mut Database, request: &Request<'_>) -> Result
             query: floats.get(query * dimension..(query + 1) * dimension).unwrap_or_default(),
             top_k: control.top_k,
             threshold,
-            filter: (!request.payload.is_empty()).then_some(request.payload),
+            filter: request.filter(),
             at: request.at,
             exact: control.exact,
         });

@@ -19,7 +19,9 @@
 use crate::codec::bytes::{id_at, take, u16_at, u32_at, u64_at, wire_len};
 use crate::codec::hex::VersionId;
 use crate::codec::{json, names};
-use crate::limits::{MAX_CAUSES, MAX_DIMENSION, MAX_TIMESTAMP_US, MAX_VALUE_BYTES};
+use crate::limits::{
+    MAX_CAUSES, MAX_DIMENSION, MAX_OWN_KEY_BYTES, MAX_TIMESTAMP_US, MAX_VALUE_BYTES,
+};
 use crate::log::chain::{Digest, digest};
 
 /// Bytes of a record before its names.
@@ -126,8 +128,10 @@ impl Record {
         let bytes = &*record.0;
         let fields = record.read()?;
         let reserved = bytes.get(57..RECORD_HEADER_BYTES)?;
-        let sound = names::check("namespace", fields.namespace.as_bytes()).is_ok()
-            && names::check("key", fields.key.as_bytes()).is_ok()
+        let named = names::check("namespace", fields.namespace.as_bytes()).is_ok()
+            && names::check("key", fields.key.as_bytes()).is_ok();
+        let own = fields.namespace == names::SYSTEM && fields.key.len() <= MAX_OWN_KEY_BYTES;
+        let sound = (named || own)
             && (fields.model.is_empty() || names::check("model", fields.model.as_bytes()).is_ok())
             && fields.causes.len() / 16 <= MAX_CAUSES
             && fields.value.len() <= MAX_VALUE_BYTES
@@ -225,6 +229,18 @@ impl Record {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The record with another value, for a reply: its id stays that of the whole version.
+    #[must_use]
+    pub fn with_value(&self, value: &[u8]) -> Vec<u8> {
+        let before = self.0.len().saturating_sub(self.value().len());
+        let mut bytes = self.0.get(..before).unwrap_or_default().to_vec();
+        if let Some(length) = bytes.get_mut(48..52) {
+            length.copy_from_slice(&wire_len(value.len()).to_le_bytes());
+        }
+        bytes.extend_from_slice(value);
+        bytes
     }
 
     /// The digest of the content as it is now; its first half is the id of an undamaged version.

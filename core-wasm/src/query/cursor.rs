@@ -9,13 +9,13 @@ use crate::query::number::Number;
 
 /// A place in JSON text.
 #[derive(Clone, Copy)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     text: &'a [u8],
     position: usize,
 }
 
 /// A scalar value.
-pub(super) enum Scalar<'a> {
+pub(crate) enum Scalar<'a> {
     Null,
     Bool(bool),
     Number(Number),
@@ -24,7 +24,7 @@ pub(super) enum Scalar<'a> {
 
 impl<'a> Cursor<'a> {
     /// The place of the first value in the text.
-    pub(super) fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
         let mut cursor = Self { text, position: 0 };
         cursor.space();
         cursor
@@ -32,7 +32,7 @@ impl<'a> Cursor<'a> {
 
     /// The byte here, 0 at the end.
     #[inline]
-    pub(super) fn peek(&self) -> u8 {
+    pub(crate) fn peek(&self) -> u8 {
         self.text.get(self.position).copied().unwrap_or(0)
     }
 
@@ -54,7 +54,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Enters the array or object here: whether it has anything in it. If not, it is passed.
-    pub(super) fn enter(&mut self) -> bool {
+    #[inline]
+    pub(crate) fn enter(&mut self) -> bool {
         self.step();
         self.space();
         let empty = matches!(self.peek(), b']' | b'}' | 0);
@@ -66,7 +67,7 @@ impl<'a> Cursor<'a> {
 
     /// After an element or member: whether another follows. If not, the container is passed.
     #[inline]
-    pub(super) fn next(&mut self) -> bool {
+    pub(crate) fn next(&mut self) -> bool {
         self.space();
         let more = self.peek() == b',';
         self.step();
@@ -78,7 +79,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads a member's name and stops at its value.
     #[inline]
-    pub(super) fn name(&mut self) -> Cow<'a, [u8]> {
+    pub(crate) fn name(&mut self) -> Cow<'a, [u8]> {
         let name = self.string();
         self.space();
         self.step();
@@ -88,7 +89,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads the string here, its escapes resolved.
     #[inline]
-    pub(super) fn string(&mut self) -> Cow<'a, [u8]> {
+    pub(crate) fn string(&mut self) -> Cow<'a, [u8]> {
         let (content, escaped) = self.raw_string();
         if escaped { Cow::Owned(unescape(content)) } else { Cow::Borrowed(content) }
     }
@@ -101,16 +102,12 @@ impl<'a> Cursor<'a> {
         let mut escaped = false;
         let mut length = 0;
         loop {
-            match rest.get(length) {
-                Some(b'"') | None => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    length += 2;
-                }
-                // Most strings are short, and for those byte by byte is faster.
-                Some(_) if length < 16 => length += 1,
-                Some(_) => length = plain_end(rest, length),
+            length = plain_end(rest, length);
+            if rest.get(length) != Some(&b'\\') {
+                break;
             }
+            escaped = true;
+            length += 2;
         }
         let length = length.min(rest.len());
         self.position += length;
@@ -118,8 +115,54 @@ impl<'a> Cursor<'a> {
         (rest.get(..length).unwrap_or_default(), escaped)
     }
 
+    /// How many bytes lie before.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The text from here up to a later place.
+    pub(crate) fn until(&self, end: &Self) -> &'a [u8] {
+        self.text.get(self.position..end.position).unwrap_or_default()
+    }
+
+    /// The text of the value here, which is not passed.
+    pub(crate) fn raw(&self) -> &'a [u8] {
+        let mut end = *self;
+        end.skip();
+        self.until(&end)
+    }
+
+    /// The value of the member of this name in the object here, the last one of them.
+    pub(crate) fn member(mut self, wanted: &[u8]) -> Option<Self> {
+        let mut found = None;
+        let mut more = self.enter();
+        while more {
+            if *self.name() == *wanted {
+                found = Some(self);
+            }
+            self.skip();
+            more = self.next();
+        }
+        found
+    }
+
+    /// The element of the array here that has this index.
+    pub(crate) fn element(mut self, wanted: u64) -> Option<Self> {
+        let mut more = self.enter();
+        let mut index = 0;
+        while more {
+            if index == wanted {
+                return Some(self);
+            }
+            self.skip();
+            more = self.next();
+            index += 1;
+        }
+        None
+    }
+
     /// Reads the scalar here.
-    pub(super) fn scalar(&mut self) -> Scalar<'a> {
+    pub(crate) fn scalar(&mut self) -> Scalar<'a> {
         match self.peek() {
             b'"' => Scalar::Text(self.string()),
             b'n' => self.word(Scalar::Null),
@@ -138,14 +181,16 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn plain(&mut self) -> &'a [u8] {
         let rest = self.rest();
-        let ends = |&byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
+        // Of the bytes up to the comma, only `+` is in a number; a brace is a bracket with one more bit.
+        let ends = |&byte: &u8| (byte <= b',' && byte != b'+') || byte | 0x20 == b'}';
         let length = rest.iter().position(ends).unwrap_or(rest.len());
         self.position += length;
         rest.get(..length).unwrap_or_default()
     }
 
     /// Passes the value here.
-    pub(super) fn skip(&mut self) {
+    #[inline]
+    pub(crate) fn skip(&mut self) {
         match self.peek() {
             b'"' => {
                 self.raw_string();
@@ -157,6 +202,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(never)]
     fn skip_container(&mut self) {
         let mut depth = 0_usize;
         loop {
@@ -181,23 +227,26 @@ impl<'a> Cursor<'a> {
 /// Where the first quote or backslash at or after `from` is, or the end: eight bytes at a time. A
 /// zero byte of `word ^ pattern` is one that equals the pattern's, and subtracting ones borrows into
 /// the top bit of the lowest of them first.
-#[inline(never)]
+#[inline]
 fn plain_end(text: &[u8], from: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let equals = |word: u64, byte: u8| {
         let difference = word ^ (ONES * u64::from(byte));
         difference.wrapping_sub(ONES) & !difference & (ONES << 7)
     };
-    let (words, rest) = text.get(from..).unwrap_or_default().as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    let mut rest = text.get(from..).unwrap_or_default();
+    let mut position = from;
+    while let Some((word, more)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
         let found = equals(word, b'"') | equals(word, b'\\');
         if found != 0 {
-            return from + 8 * index + found.trailing_zeros() as usize / 8;
+            return position + found.trailing_zeros() as usize / 8;
         }
+        rest = more;
+        position += 8;
     }
     let end = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len());
-    from + 8 * words.len() + end
+    position + end
 }
 
 /// Resolves the escapes of a string's content.

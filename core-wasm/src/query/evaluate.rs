@@ -87,7 +87,7 @@ pub(super) enum Expression {
 }
 
 impl Expression {
-    fn value(&self, held: &Held) -> bool {
+    fn value<const WORDS: usize>(&self, held: &Held<WORDS>) -> bool {
         match self {
             Self::Holds(position) => held.get(*position),
             Self::All(parts) => parts.iter().all(|part| part.value(held)),
@@ -112,7 +112,15 @@ impl Expression {
 
 /// Whether the document matches, of valid JSON.
 pub(super) fn matches(tree: &Node, expression: &Expression, document: &[u8]) -> bool {
-    let mut walk = Walk { cursor: Cursor::new(document), held: Held::default() };
+    if tree.all().len() <= 64 {
+        walk::<1>(tree, expression, document) // nearly always, and then the bits are a register
+    } else {
+        walk::<MOST_WORDS>(tree, expression, document)
+    }
+}
+
+fn walk<const WORDS: usize>(tree: &Node, expression: &Expression, document: &[u8]) -> bool {
+    let mut walk = Walk { cursor: Cursor::new(document), held: Held([0; WORDS]) };
     if walk.cursor.peek() == b'{' && tree.has_children() {
         walk.object(tree, false);
     }
@@ -120,12 +128,12 @@ pub(super) fn matches(tree: &Node, expression: &Expression, document: &[u8]) -> 
 }
 
 /// A walk over a document.
-struct Walk<'a> {
+struct Walk<'a, const WORDS: usize> {
     cursor: Cursor<'a>,
-    held: Held,
+    held: Held<WORDS>,
 }
 
-impl Walk<'_> {
+impl<const WORDS: usize> Walk<'_, WORDS> {
     /// Passes the value at the cursor, which is at `node`, and sets the conditions that it fulfils.
     fn value(&mut self, node: &Node) {
         match self.cursor.peek() {
@@ -227,13 +235,13 @@ impl Walk<'_> {
     }
 }
 
-const WORDS: usize = MAX_FILTER_CONDITIONS.div_ceil(64);
+const MOST_WORDS: usize = MAX_FILTER_CONDITIONS.div_ceil(64);
 
 /// The positions of the conditions that hold, as bits.
-#[derive(Clone, Copy, Default)]
-struct Held([u64; WORDS]);
+#[derive(Clone, Copy)]
+struct Held<const WORDS: usize>([u64; WORDS]);
 
-impl Held {
+impl<const WORDS: usize> Held<WORDS> {
     #[inline]
     fn set(&mut self, position: usize) {
         if let Some(word) = self.0.get_mut(position / 64) {
@@ -271,9 +279,10 @@ mod tests {
 
     #[test]
     fn a_range_is_restored_and_nothing_else() {
+        const WORDS: usize = MOST_WORDS;
         let last = 64 * WORDS;
         for (start, end) in [(0, 0), (0, 1), (63, 64), (63, 65), (5, 200), (64, 128), (0, last)] {
-            let mut before = Held::default();
+            let mut before = Held([0; WORDS]);
             (0..last).step_by(3).for_each(|position| before.set(position));
             let mut held = Held([u64::MAX; WORDS]);
             held.restore(start..end, &before);

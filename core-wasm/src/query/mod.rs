@@ -53,16 +53,36 @@
 //! linear in the text: no look-around and no back-references. `\w`, `\d`, `\s`, `\b` and `(?i)` are
 //! about ASCII, while `.`, literals and classes are about code points.
 
-mod cursor;
+mod accumulate;
+mod aggregate;
+mod control;
+pub(crate) mod cursor;
+pub(crate) mod encode;
 mod evaluate;
+mod exact;
+mod fields;
 mod filter;
+mod groups;
 mod literal;
 mod number;
+mod order;
 mod path;
+mod plan;
+mod projection;
+mod sorter;
 #[cfg(test)]
 mod tests;
 
 use crate::error::Result;
+
+pub use aggregate::Aggregation;
+pub(crate) use control::check_path;
+pub(crate) use fields::Field;
+pub use groups::Groups;
+pub use order::{Order, SortKey};
+pub use plan::{Indexes, Lookup, Plan};
+pub use projection::Projection;
+pub use sorter::Sorter;
 
 /// A filter, ready to match values.
 ///

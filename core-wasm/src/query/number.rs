@@ -13,7 +13,7 @@ const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
 
 /// A JSON number by its value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Number(Form);
+pub(crate) struct Number(Form);
 
 /// The canonical form.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,47 @@ impl Number {
             Self(Form::Small(value as i64))
         } else {
             Self(Form::Large(value as u64))
+        }
+    }
+}
+
+impl Number {
+    /// The greatest float that is not above it, and how far it lies above: less than 2048, and 0 for
+    /// whatever is a float. A zero is the positive one.
+    #[expect(clippy::cast_possible_truncation, reason = "floats at most 2048 apart")]
+    pub(super) fn floor(self) -> (f64, u16) {
+        match self.0 {
+            Form::Small(small) => {
+                let nearest = small as f64;
+                let float =
+                    if nearest as i128 > i128::from(small) { nearest.next_down() } else { nearest };
+                (float, (i128::from(small) - float as i128) as u16)
+            }
+            Form::Large(large) => {
+                let nearest = large as f64;
+                let float =
+                    if nearest as u128 > u128::from(large) { nearest.next_down() } else { nearest };
+                (float, (u128::from(large) - float as u128) as u16)
+            }
+            Form::Float(float) => (float, 0),
+        }
+    }
+
+    /// The float nearest to it; the number itself if it was written as a float.
+    pub(super) fn as_f64(self) -> f64 {
+        match self.0 {
+            Form::Small(small) => small as f64,
+            Form::Large(large) => large as f64,
+            Form::Float(float) => float,
+        }
+    }
+
+    /// Its value if it is an integer in the 64-bit range.
+    pub(super) fn as_integer(self) -> Option<i128> {
+        match self.0 {
+            Form::Small(small) => Some(small.into()),
+            Form::Large(large) => Some(large.into()),
+            Form::Float(_) => None,
         }
     }
 }

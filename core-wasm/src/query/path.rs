@@ -16,6 +16,20 @@ pub(super) fn split(path: &[u8]) -> Path {
     path.split(|&byte| byte == b'.').map(Box::from).collect()
 }
 
+/// A part of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The member that it names.
+    pub(super) name: Box<[u8]>,
+    /// The element of an array that it names.
+    pub(super) index: Option<u64>,
+}
+
+/// The parts of a path, each with what it means in an array.
+pub(super) fn parts(path: &[u8]) -> Vec<Part> {
+    split(path).into_iter().map(|name| Part { index: index(&name), name }).collect()
+}
+
 /// The element of an array that a part of a path names: `0`, `1`, `25`, but not `01` or `-1`.
 /// An index beyond 64 bits is that of no element.
 fn index(part: &[u8]) -> Option<u64> {
@@ -108,6 +122,22 @@ impl Node {
         node.indexed.sort_unstable();
         node.end = *position;
         node
+    }
+
+    /// The path and the test of each condition, by its position.
+    pub(super) fn conditions(&self) -> Vec<(Path, &Test)> {
+        let mut out = Vec::new();
+        self.append_conditions(&mut Path::new(), &mut out);
+        out
+    }
+
+    fn append_conditions<'a>(&'a self, prefix: &mut Path, out: &mut Vec<(Path, &'a Test)>) {
+        out.extend(self.tests.iter().map(|test| (prefix.clone(), test)));
+        for child in &self.children {
+            prefix.push(child.name.clone());
+            child.node.append_conditions(prefix, out);
+            prefix.pop();
+        }
     }
 
     /// The position of the first test here.

@@ -1,7 +1,11 @@
 //! The semantics, operator by operator; [`oracle`] has them once more, naively.
 
+mod aggregating;
 mod hostile;
 mod oracle;
+mod ordering;
+mod planning;
+mod projecting;
 mod properties;
 
 use super::Filter;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from koru_delta import _json
 from koru_delta import _protocol as op
@@ -12,14 +12,7 @@ from koru_delta._arguments import (
     version_id_bytes,
 )
 from koru_delta._operations.base import Operations
-from koru_delta.results import (
-    Version,
-    version_from_record,
-    versions_from_payload,
-)
-
-if TYPE_CHECKING:
-    pass
+from koru_delta._results.versions import Version, version_from_record, versions_from_payload
 
 
 class History(Operations):

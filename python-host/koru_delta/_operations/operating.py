@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from koru_delta import _protocol as op
 from koru_delta._operations.base import Operations
-from koru_delta.results import (
-    Health,
-    Stats,
-    VerifyReport,
-    vector_stats,
-)
-
-if TYPE_CHECKING:
-    pass
+from koru_delta._results.reports import Health, Stats, VerifyReport, vector_stats
 
 
 class Operating(Operations):

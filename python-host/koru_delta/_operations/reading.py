@@ -17,10 +17,8 @@ from koru_delta._arguments import (
 from koru_delta._operations.base import Operations
 from koru_delta._protocol import FLAG_QUIET, NOW, REPLY_BYTES, REPLY_TRUE
 from koru_delta._replies import raise_error
+from koru_delta._results.versions import record_pairs
 from koru_delta._times import to_microseconds
-from koru_delta.results import (
-    record_pairs,
-)
 
 if TYPE_CHECKING:
     from koru_delta._times import Time

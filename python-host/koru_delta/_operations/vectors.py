@@ -19,14 +19,11 @@ from koru_delta._arguments import (
 )
 from koru_delta._operations.writing import Writing
 from koru_delta._protocol import FLAG_KEEP, REPLY_TRUE
+from koru_delta._results.matches import Match, matches_from_payload
+from koru_delta._results.versions import Version
 from koru_delta._times import to_microseconds
 from koru_delta._vectors import Matrix, to_array, vector_bytes
 from koru_delta.errors import KeyNotFoundError, ValidationError
-from koru_delta.results import (
-    Match,
-    Version,
-    matches_from_payload,
-)
 
 if TYPE_CHECKING:
     from koru_delta._times import Time

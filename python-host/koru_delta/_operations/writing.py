@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from koru_delta import _json
 from koru_delta import _protocol as op
@@ -17,20 +17,15 @@ from koru_delta._arguments import (
     check_batch,
     check_text,
     encode_batch,
+    encode_deletions,
     put_control,
     version_id_bytes,
 )
 from koru_delta._operations.base import Operations
-from koru_delta._protocol import NOW, REPLY_TRUE
+from koru_delta._protocol import FLAG_PLAIN, NOW, REPLY_TRUE
 from koru_delta._replies import raise_error
-from koru_delta._vectors import vector_bytes
-from koru_delta.results import (
-    Version,
-    version_from_record,
-)
-
-if TYPE_CHECKING:
-    pass
+from koru_delta._results.versions import Version, version_from_record
+from koru_delta._vectors import Matrix, vector_bytes
 
 LONG_BYTES: Final = 256 * 1024
 """A request with more bytes than this goes to a worker thread."""
@@ -159,6 +154,40 @@ class Writing(Operations):
         long = len(payload) > LONG_BYTES
         await session.write(op.PUT_BATCH, payload=bytes(payload), long=long)
         return len(batch)
+
+    async def _write_together(
+        self,
+        puts: list[Item],
+        deletes: Iterable[tuple[str, str]] = (),
+        *,
+        vectors: Any = None,
+        vector_namespace: str = "",
+        model: str = "",
+    ) -> None:
+        """Put, embed and delete in one commit.
+
+        Args:
+            puts: Tuples of namespace, key and value.
+            deletes: Pairs of namespace and key; one without a value is left alone.
+            vectors: A matrix, or list of vectors, for the first of ``puts``, one each.
+            vector_namespace: The namespace of those.
+            model: Model that made the vectors.
+        """
+        session = self._session
+        payload = bytearray()
+        matrix = None if vectors is None else Matrix(vectors)
+        if matrix is None or not matrix.count:
+            encode_batch(puts, 0, payload)
+            encode_deletions(deletes, payload)
+            long = len(payload) > LONG_BYTES
+            await session.write(op.PUT_BATCH, payload=bytes(payload), long=long)
+            return
+        encode_batch(puts[: matrix.count], 0, payload)
+        encode_batch(puts[matrix.count :], 0, payload, extra=FLAG_PLAIN)
+        encode_deletions(deletes, payload)
+        items = [bytes(payload)]
+        await session.in_thread(session.embed_rows, vector_namespace, model, matrix, items)
+        session.maintain_in_background()
 
     async def delete(self, namespace: str, key: str) -> bool:
         """Delete a key by writing a deleted version; its history stays.

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Generator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from koru_delta._storage.base import Storage
 from koru_delta._storage.file import UncleanError
@@ -25,6 +25,9 @@ from koru_delta.errors import StorageError
 if TYPE_CHECKING:
     from asyncio import Future
     from concurrent.futures import Executor
+
+Listeners: TypeAlias = Collection[Callable[[], None]]
+"""What is called, on any thread, when more was acknowledged."""
 
 _QUICK_SYNC_SECONDS: Final = 0.001
 _SLOWNESS_WEIGHT: Final = 0.2
@@ -76,13 +79,17 @@ class NoLog:
 
     synced = 0
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: Listeners = ()) -> None:
         """Begin before the first write."""
         self.acknowledged = 0
+        self.listeners = listeners
 
     def append(self, _frames: bytes, sequence: int) -> None:
         """Acknowledge: reads see up to ``sequence``."""
         self.acknowledged = sequence
+        if self.listeners:
+            for tell in tuple(self.listeners):
+                tell()
 
     def close(self) -> None:
         """Nothing to write."""
@@ -100,6 +107,7 @@ class CommitLog:
         wait: bool,
         executor: Executor,
         on_failure: Callable[[], None],
+        listeners: Listeners = (),
     ) -> None:
         """Begin after what the storage holds, all of it synced, up to ``sequence``.
 
@@ -110,6 +118,7 @@ class CommitLog:
             wait: Whether a write waits for the append.
             executor: Runs flushes that would hold up the event loop.
             on_failure: Called when the storage turned out to hold less than the engine.
+            listeners: Called, on any thread, when more was acknowledged.
         """
         self.storage = storage
         self.acknowledged = sequence
@@ -118,6 +127,7 @@ class CommitLog:
         self.poisoned = False
         self.end = storage.size
         self._on_failure = on_failure
+        self.listeners = listeners
         self.waits_for_sync = sync
         self._wait = wait
         self._executor = executor
@@ -139,6 +149,8 @@ class CommitLog:
             self.end += len(frames)
             if not self._wait and self.failure is None:
                 self.acknowledged = sequence
+        if not self._wait:
+            self._tell()
         return group
 
     def flush_if_due(self, group: Group) -> None:
@@ -195,6 +207,12 @@ class CommitLog:
                 return
             self.synced = group.sequence
         self.acknowledged = max(self.acknowledged, group.sequence)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.listeners:
+            for tell in tuple(self.listeners):
+                tell()
 
     def _fail(self, group: Group, error: StorageError, *, poisoned: bool) -> None:
         with self._mutex:

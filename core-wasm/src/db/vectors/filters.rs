@@ -5,11 +5,11 @@
 
 use crate::error::Result;
 use crate::limits::MAX_REMEMBERED_FILTERS;
-use crate::log::record::ValueKind;
 use crate::query::Filter;
 use crate::vector::{Rows, bitmap};
 
 use super::super::commit::out_of_memory;
+use super::super::query::is_selected;
 use super::super::versions::{Place, Versions};
 
 /// Filters of one set, the latest asked last.
@@ -59,9 +59,8 @@ impl Filters {
         let fresh = usize::try_from(remembered.evaluated).unwrap_or(usize::MAX);
         for (row, place) in (0..end).zip(places).skip(fresh) {
             let record = versions.record(*place);
-            let matches = record.is_some_and(|record| {
-                record.kind() == ValueKind::Json && remembered.filter.matches(record.value())
-            });
+            let filter = Some(&remembered.filter);
+            let matches = record.is_some_and(|record| is_selected(filter, record));
             bitmap::set(&mut remembered.matching, row, matches);
         }
         remembered.evaluated = end;

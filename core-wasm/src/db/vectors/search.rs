@@ -8,7 +8,8 @@ use crate::log::record::Record;
 use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
-use super::super::versions::Versions;
+use super::super::query::{Select, is_selected};
+use super::super::versions::{Place, Versions};
 use super::{Set, Vectors, other_dimension, refuse};
 
 /// What to search for.
@@ -42,31 +43,72 @@ impl Database {
     /// `Invalid` for a query of a dimension or model that is not there, with NaN or without
     /// direction, for `top_k` outside 1 to [`MAX_TOP_K`], a NaN threshold, or a bad filter.
     pub fn similar(&mut self, similar: &Similar<'_>) -> Result<Vec<Found<'_>>> {
+        let found = self.similar_places(similar)?;
+        let record = |(score, place)| Some((score, self.versions.record(place)?));
+        Ok(found.into_iter().filter_map(record).collect())
+    }
+
+    /// [`Database::similar`], with the versions' places.
+    pub(in crate::db) fn similar_places(
+        &mut self,
+        similar: &Similar<'_>,
+    ) -> Result<Vec<(f32, Place)>> {
         check(similar)?;
         let chosen = self.vectors.choose(similar)?;
         let mut hits: Vec<(usize, Hit)> = Vec::new();
         for index in chosen {
             let past = self.visible_rows(index, similar.at)?;
-            let found = self.vectors.search(index, similar, past, &self.versions)?;
+            let narrowed = self.narrowed_rows(index, similar)?;
+            let found = self.vectors.search(index, similar, (past, narrowed), &self.versions)?;
             hits.extend(found.into_iter().map(|hit| (index, hit)));
         }
-        let Self { vectors, versions, .. } = self;
-        let mut found: Vec<Found<'_>> = hits
-            .into_iter()
-            .filter_map(|(index, hit)| {
-                let place = vectors.sets.get(index)?.place(hit.row)?;
-                Some((hit.score, versions.record(place)?))
-            })
-            .collect();
+        let place = |(index, hit): (usize, Hit)| {
+            Some((hit.score, self.vectors.sets.get(index)?.place(hit.row)?))
+        };
+        let mut found: Vec<(f32, Place)> = hits.into_iter().filter_map(place).collect();
         if similar.namespace.is_none() {
+            let names = |place: Place| {
+                let fields = self.versions.record(place).map(Record::fields);
+                fields.map(|fields| (fields.namespace, fields.key))
+            };
             found.sort_by(|one, other| {
-                let (first, second) = (one.1.fields(), other.1.fields());
-                let names = (first.namespace, first.key).cmp(&(second.namespace, second.key));
-                other.0.total_cmp(&one.0).then(names)
+                other.0.total_cmp(&one.0).then_with(|| names(one.1).cmp(&names(other.1)))
             });
             found.truncate(similar.top_k);
         }
         Ok(found)
+    }
+
+    /// The rows of a set that match the filter, where an index leaves few to look at.
+    fn narrowed_rows(&self, index: usize, similar: &Similar<'_>) -> Result<Option<Vec<u64>>> {
+        let (Some(json), Some(set)) = (similar.filter, self.vectors.sets.get(index)) else {
+            return Ok(None);
+        };
+        if self.derived.space(&set.namespace).is_none() {
+            return Ok(None);
+        }
+        let filter = crate::query::Filter::parse(json)?;
+        let select = Select {
+            namespace: &set.namespace,
+            filter: Some(json),
+            order: b"[]",
+            offset: 0,
+            limit: None,
+            at: similar.at,
+        };
+        let Some((_, places)) = self.narrowed(&select, Some(&filter)) else { return Ok(None) };
+        let mut rows = Vec::new();
+        let length = usize::try_from(set.rows.end()).unwrap_or(usize::MAX);
+        bitmap::resize(&mut rows, length).map_err(|_| super::out_of_memory())?;
+        for place in places {
+            let Some(version) = self.versions.get(place) else { continue };
+            let held = version.vector.filter(|held| held.set == index);
+            let matches = |record: &Record| is_selected(Some(&filter), record);
+            if let Some(held) = held.filter(|_| version.record.as_ref().is_some_and(matches)) {
+                bitmap::set(&mut rows, held.row, true);
+            }
+        }
+        Ok(Some(rows))
     }
 
     /// The vector of a key's value as of `at`, as float32 bytes; `None` if it has none.
@@ -165,7 +207,7 @@ impl Vectors {
         &mut self,
         index: usize,
         similar: &Similar<'_>,
-        past: Option<Vec<u64>>,
+        (past, narrowed): (Option<Vec<u64>>, Option<Vec<u64>>),
         versions: &Versions,
     ) -> Result<Vec<Hit>> {
         let mode = if similar.exact { Mode::Exact } else { self.mode };
@@ -175,7 +217,10 @@ impl Vectors {
         let query = Query::new(rows, similar.query).map_err(|bad| refuse(&bad))?;
         let mut visible = past;
         if let Some(json) = similar.filter {
-            let matching = filters.matching(json, (rows, places), versions)?;
+            let matching = match &narrowed {
+                Some(narrowed) => narrowed,
+                None => filters.matching(json, (rows, places), versions)?,
+            };
             let seen = visible.get_or_insert_with(|| rows.current().to_vec());
             for (word, matching) in seen.iter_mut().zip(matching) {
                 *word &= matching;

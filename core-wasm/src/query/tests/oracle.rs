@@ -20,7 +20,7 @@ pub(super) fn matches(value: &Value, filter: &Value) -> bool {
 }
 
 /// The values that a path leads to.
-fn resolve<'a>(value: &'a Value, parts: &[&str]) -> Vec<&'a Value> {
+pub(super) fn resolve<'a>(value: &'a Value, parts: &[&str]) -> Vec<&'a Value> {
     let Some((part, rest)) = parts.split_first() else { return vec![value] };
     let next: Vec<&Value> = match value {
         Value::Object(members) => members.get(*part).into_iter().collect(),
@@ -87,7 +87,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-fn equal(left: &Value, right: &Value) -> bool {
+pub(super) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Array(left), Value::Array(right)) => {
             left.len() == right.len()
@@ -106,12 +106,12 @@ fn equal(left: &Value, right: &Value) -> bool {
 
 /// By whole parts, and then by fractions. Floats beyond any integer count as one whole part, with
 /// the float itself as the fraction; a fraction below -1 is a float far below.
-#[expect(clippy::cast_possible_truncation, reason = "the floor of a float below 1e30 fits")]
-fn compare(left: &Number, right: &Number) -> Ordering {
+#[expect(clippy::cast_possible_truncation, reason = "the whole part of a float below 1e30 fits")]
+pub(super) fn compare(left: &Number, right: &Number) -> Ordering {
     let parts = |number: &Number| match (number.as_i128(), number.as_f64()) {
         (Some(integer), _) => (integer, 0.0),
         (None, Some(float)) if float.abs() > 1e30 => (i128::MAX, float),
-        (None, Some(float)) => (float.floor() as i128, float - float.floor()),
+        (None, Some(float)) => (float.trunc() as i128, float - float.trunc()),
         (None, None) => unreachable!(),
     };
     let far_below = |(_, fraction): (i128, f64)| fraction < -1.0;
@@ -120,5 +120,49 @@ fn compare(left: &Number, right: &Number) -> Ordering {
         (true, false) => Ordering::Less,
         (false, true) => Ordering::Greater,
         _ => left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)),
+    }
+}
+
+/// The total order of values.
+pub(super) fn total(left: &Value, right: &Value) -> Ordering {
+    let rank = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 2,
+        Value::String(_) => 3,
+        Value::Array(_) => 4,
+        Value::Object(_) => 5,
+    };
+    match (left, right) {
+        (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
+        (Value::Number(left), Value::Number(right)) => compare(left, right),
+        (Value::String(left), Value::String(right)) => left.chars().cmp(right.chars()),
+        (Value::Array(left), Value::Array(right)) => lexicographic(left, right, total),
+        (Value::Object(left), Value::Object(right)) => {
+            // serde_json sorts members by name.
+            lexicographic(left.iter(), right.iter(), |left, right| {
+                left.0.cmp(right.0).then_with(|| total(left.1, right.1))
+            })
+        }
+        _ => rank(left).cmp(&rank(right)),
+    }
+}
+
+fn lexicographic<T>(
+    left: impl IntoIterator<Item = T>,
+    right: impl IntoIterator<Item = T>,
+    compare: impl Fn(T, T) -> Ordering,
+) -> Ordering {
+    let (mut left, mut right) = (left.into_iter(), right.into_iter());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(left), Some(right)) => match compare(left, right) {
+                Ordering::Equal => {}
+                order => return order,
+            },
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Filter, oracle};
 
 /// Few names and few values, so that filters hit. Some names are indexes, some need escapes.
-fn name() -> impl Strategy<Value = String> {
+pub(super) fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => prop::sample::select(vec!["a", "b", "c"]),
         2 => prop::sample::select(vec!["0", "1", "01", "", "é", "a\"b", "\n"]),
@@ -14,7 +14,7 @@ fn name() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn scalar() -> impl Strategy<Value = Value> {
+pub(super) fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => (-2_i64..4).prop_map(Value::from),
         2 => prop::sample::select(vec![-0.0, 0.5, 1.0, 1.5, 2.0, 1e300, -1e300, 5e-324])
@@ -32,7 +32,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(super) fn value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             2 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -42,7 +42,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn document() -> impl Strategy<Value = Value> {
+pub(super) fn document() -> impl Strategy<Value = Value> {
     let object = prop::collection::btree_map(name(), value(), 0..5)
         .prop_map(|members| Value::Object(members.into_iter().collect()));
     prop_oneof![9 => object, 1 => value()]
@@ -71,7 +71,7 @@ fn object<N: Into<String>>(members: Vec<(N, Value)>) -> Value {
     Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
-fn filter() -> impl Strategy<Value = Value> {
+pub(super) fn filter() -> impl Strategy<Value = Value> {
     let literal = value().prop_filter("a literal", |value| {
         !value.as_object().is_some_and(|members| members.keys().any(|name| name.starts_with('$')))
     });
@@ -92,7 +92,7 @@ fn filter() -> impl Strategy<Value = Value> {
 }
 
 /// The same value with every member written twice, a decoy first, and names escaped.
-fn with_decoys(value: &Value, decoy: &str) -> String {
+pub(super) fn with_decoys(value: &Value, decoy: &str) -> String {
     match value {
         Value::Array(elements) => {
             let elements: Vec<_> =

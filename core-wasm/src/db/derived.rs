@@ -1,0 +1,174 @@
+//! What is derived from versions and kept up to date by writes: indexes of fields, views, and the
+//! text index of each namespace.
+//!
+//! All of it is about the present, and never the only copy of anything. A write adds the entries of
+//! its version at once, and takes those of the version before away once it is acknowledged. A read
+//! in between finds both, and asks [`Versions::is_visible`] which one counts.
+
+mod text;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::index::FieldIndex;
+use crate::log::record::{Record, ValueKind};
+
+use super::versions::{Place, Versions};
+
+pub(super) use text::Text;
+pub(super) use view::View;
+
+/// What is derived from the values of one namespace.
+#[derive(Default)]
+pub(super) struct Space {
+    /// Indexes by their fields. One that memory had no room for is `None`: nothing uses it until
+    /// the database is opened with more.
+    pub(super) fields: BTreeMap<Box<str>, Option<FieldIndex>>,
+    /// Views by their names.
+    pub(super) views: BTreeMap<Box<str>, View>,
+    /// The text index, once somebody searched.
+    pub(super) text: Option<Text>,
+}
+
+/// What is derived, by namespace. Namespaces of which nothing is derived are not in it.
+#[derive(Default)]
+pub(super) struct Derived {
+    spaces: BTreeMap<Box<str>, Space>,
+    /// Overwritten versions whose entries go when the commit of that time is acknowledged.
+    retiring: VecDeque<(u64, Place)>,
+}
+
+impl core::fmt::Debug for Derived {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "Derived({} namespaces)", self.spaces.len())
+    }
+}
+
+impl Derived {
+    pub(super) fn space(&self, namespace: &str) -> Option<&Space> {
+        self.spaces.get(namespace)
+    }
+
+    pub(super) fn space_mut(&mut self, namespace: &str) -> &mut Space {
+        if !self.spaces.contains_key(namespace) {
+            self.spaces.insert(namespace.into(), Space::default());
+        }
+        self.spaces.entry(namespace.into()).or_default()
+    }
+
+    pub(super) fn spaces(&self) -> impl Iterator<Item = (&str, &Space)> {
+        self.spaces.iter().map(|(namespace, space)| (&**namespace, space))
+    }
+
+    /// A version was written, in place of `before`. `unacknowledged` is the time of a commit that is
+    /// not acknowledged yet.
+    pub(super) fn wrote(
+        &mut self,
+        place: Place,
+        before: Option<Place>,
+        unacknowledged: Option<u64>,
+        versions: &Versions,
+    ) {
+        if self.spaces.is_empty() {
+            return;
+        }
+        let Some(record) = versions.record(place) else { return };
+        let Some(space) = self.spaces.get_mut(record.fields().namespace) else { return };
+        space.add(place, record);
+        if let (Some(text), Some(timestamp)) = (&mut space.text, unacknowledged) {
+            text.note(timestamp);
+        }
+        let Some(before) = before else { return };
+        if let Some(text) = &mut space.text {
+            text.retire(before);
+        }
+        match unacknowledged {
+            Some(timestamp) => self.retiring.push_back((timestamp, before)),
+            None => self.remove(before, versions),
+        }
+    }
+
+    /// A version that is the key's value as of some moment that is not acknowledged any more.
+    pub(super) fn retire_later(&mut self, timestamp: u64, place: Place) {
+        self.retiring.push_back((timestamp, place));
+    }
+
+    /// Commits up to a time are acknowledged.
+    pub(super) fn acknowledge(&mut self, timestamp: u64, versions: &Versions) {
+        while let Some(&(committed, place)) = self.retiring.front() {
+            if committed > timestamp {
+                break;
+            }
+            self.retiring.pop_front();
+            self.remove(place, versions);
+        }
+    }
+
+    /// A version is about to go for good.
+    pub(super) fn forget(&mut self, place: Place, versions: &Versions) {
+        if self.spaces.is_empty() {
+            return;
+        }
+        self.remove(place, versions);
+        self.retiring.retain(|(_, retiring)| *retiring != place);
+        let namespace = versions.record(place).map(|record| record.fields().namespace);
+        let space = namespace.and_then(|namespace| self.spaces.get_mut(namespace));
+        if let Some(text) = space.and_then(|space| space.text.as_mut()) {
+            text.erase(place);
+        }
+    }
+
+    /// Lets go of every text index; whether there was one.
+    pub(super) fn drop_texts(&mut self) -> bool {
+        let dropped = self.spaces.values_mut().filter_map(|space| space.text.take()).count();
+        dropped > 0
+    }
+
+    /// Takes a version's entries out of indexes and views.
+    fn remove(&mut self, place: Place, versions: &Versions) {
+        let Some(record) = versions.record(place) else { return };
+        if let Some(space) = self.spaces.get_mut(record.fields().namespace) {
+            space.remove(place, record);
+        }
+    }
+}
+
+impl Space {
+    /// The indexes that may be used.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = (&str, &FieldIndex)> {
+        self.fields.iter().filter_map(|(field, index)| Some((&**field, index.as_ref()?)))
+    }
+
+    fn add(&mut self, place: Place, record: &Record) {
+        if record.kind() == ValueKind::Deleted {
+            return;
+        }
+        for index in self.fields.values_mut().flatten() {
+            index.insert(place, indexed(record));
+        }
+        for view in self.views.values_mut() {
+            view.add(place, record);
+        }
+        if self.text.as_mut().is_some_and(|text| text.add(place, record).is_err()) {
+            // Without memory for it: the next search makes it anew, or says that there is none.
+            self.text = None;
+        }
+    }
+
+    fn remove(&mut self, place: Place, record: &Record) {
+        if record.kind() == ValueKind::Deleted {
+            return;
+        }
+        for index in self.fields.values_mut().flatten() {
+            index.remove(place, indexed(record));
+        }
+        for view in self.views.values_mut() {
+            view.remove(place, record);
+        }
+    }
+}
+
+/// What an index sees of a value: bytes have no fields.
+pub(super) fn indexed(record: &Record) -> &[u8] {
+    if record.kind() == ValueKind::Json { record.value() } else { b"null" }
+}

@@ -1,0 +1,346 @@
+//! Selecting values by filter and order: by a scan of the namespace's keys, or by an index.
+//!
+//! An index gives a superset of what matches, so each candidate is looked at again: whether it is
+//! visible, and whether the whole filter matches. Results are the same on every path.
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::index::FieldIndex;
+use crate::log::record::{Record, ValueKind};
+use crate::query::{Filter, Indexes, Lookup, Order, SortKey, Sorter};
+
+use super::derived::{Space, View, indexed};
+use super::keyspace::Chain;
+use super::versions::Place;
+use super::{Database, ViewSource};
+
+/// A scan looks at values one after the other as they lie; candidates of an index are scattered and
+/// have to be sorted. So an index is used if it leaves at most this part of the keys.
+const INDEX_GAIN: usize = 4;
+
+/// What to select.
+#[derive(Clone, Copy, Debug)]
+pub struct Select<'a> {
+    /// Namespace to look in.
+    pub namespace: &'a str,
+    /// JSON of a filter.
+    pub filter: Option<&'a [u8]>,
+    /// JSON of an order; equal values go by key.
+    pub order: &'a [u8],
+    /// Leave out so many.
+    pub offset: usize,
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// As of this time.
+    pub at: u64,
+}
+
+/// How a selection was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// `scan`, `index` or `index order`.
+    pub path: &'static str,
+    /// Field of the index.
+    pub index: Option<String>,
+    /// Values looked at.
+    pub examined: usize,
+    /// Values that matched, as far as they were looked at.
+    pub matched: usize,
+    /// Values selected after offset and limit.
+    pub returned: usize,
+}
+
+/// Records in order, and how they were found.
+pub type Selected<'a> = (Vec<&'a Record>, Explanation);
+
+/// Where candidates come from.
+enum Source<'a> {
+    /// All keys, in their order.
+    Scan,
+    /// Those that an index names, in no order.
+    Index(String, Vec<Place>),
+    /// All that an index has, in its order: ascending or descending.
+    Ordered(&'a str, &'a FieldIndex, bool),
+}
+
+impl Database {
+    /// The records of a namespace's values that match, in order. Linear in the namespace's keys, or
+    /// in what an index leaves of them.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad filter or order.
+    pub fn select(&self, select: &Select<'_>) -> Result<Selected<'_>> {
+        let filter = select.filter.map(Filter::parse).transpose()?;
+        let order = Order::parse(select.order)?;
+        let mut run = Run::new(self, select, filter.as_ref());
+        let source = self.source(select, filter.as_ref(), &order);
+        let horizon = run.horizon;
+        let records = match source {
+            Source::Scan => {
+                let chains = self.keyspace.keys(select.namespace);
+                let chains = chains.into_iter().flat_map(|keys| keys.values());
+                let places =
+                    chains.filter_map(|chain: &Chain| chain.value_at(horizon, &self.versions));
+                if order.parts().next().is_none() {
+                    run.in_order(places)
+                } else {
+                    run.sorted(places, &order)?
+                }
+            }
+            Source::Index(field, places) => {
+                run.explanation.path = "index";
+                run.explanation.index = Some(field);
+                let places = places.into_iter();
+                let places = places.filter(|place| self.versions.is_visible(*place, horizon));
+                run.sorted(places, &order)?
+            }
+            Source::Ordered(field, index, descending) => {
+                run.explanation.path = "index order";
+                run.explanation.index = Some(field.to_owned());
+                run.by_index_order(index, descending, &order)
+            }
+        };
+        let mut explanation = run.explanation;
+        explanation.returned = records.len();
+        Ok((records, explanation))
+    }
+
+    /// How many values of a namespace match. As linear as [`Database::select`].
+    ///
+    /// # Errors
+    /// `Invalid` for a bad filter.
+    pub fn count(&self, namespace: &str, filter: Option<&[u8]>, at: u64) -> Result<usize> {
+        let select = Select { namespace, filter, order: b"[]", offset: 0, limit: Some(0), at };
+        let filter = select.filter.map(Filter::parse).transpose()?;
+        let run = Run::new(self, &select, filter.as_ref());
+        let count = |places: &mut dyn Iterator<Item = Place>| {
+            let records = places.filter_map(|place| self.versions.record(place));
+            records.filter(|record| is_selected(filter.as_ref(), record)).count()
+        };
+        if let Some((_, places)) = self.narrowed(&select, filter.as_ref()) {
+            let visible = |place: &Place| self.versions.is_visible(*place, run.horizon);
+            return Ok(count(&mut places.into_iter().filter(visible)));
+        }
+        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
+        Ok(count(&mut chains.filter_map(|chain| chain.value_at(run.horizon, &self.versions))))
+    }
+
+    /// What a view shows. Linear in what is passed over and returned; as of the past, as linear as
+    /// [`Database::select`].
+    ///
+    /// # Errors
+    /// `NotFound` with near names if there is no such view.
+    pub fn view(
+        &self,
+        name: &str,
+        offset: usize,
+        limit: Option<usize>,
+        at: u64,
+    ) -> Result<Vec<&Record>> {
+        let Some((namespace, view)) = self.find_view(name) else {
+            return Err(self.missing_view(name));
+        };
+        let Some(places) = view.places().filter(|_| at >= self.visible_timestamp) else {
+            let ViewSource { filter, order, .. } = view.source(namespace);
+            let select = Select { namespace, filter, order, offset, limit, at };
+            return Ok(self.select(&select)?.0);
+        };
+        let horizon = self.horizon(at);
+        let places = places.filter(|place| self.versions.is_visible(*place, horizon));
+        let places = places.skip(offset).take(limit.unwrap_or(usize::MAX));
+        Ok(places.filter_map(|place| self.versions.record(place)).collect())
+    }
+
+    fn missing_view(&self, name: &str) -> Error {
+        let names: Vec<&str> = self.list_views().into_iter().map(|(name, _)| name).collect();
+        let suggestions = super::suggest::nearest(name, names.iter().copied());
+        let next = match suggestions.first() {
+            Some(near) => format!("did you mean {near:?}?"),
+            None if names.is_empty() => "make one with create_view".to_owned(),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        Error::new(Kind::NotFound, format!("no view {name:?}"), next)
+            .with("suggestions", suggestions)
+    }
+
+    /// Chooses where candidates come from.
+    fn source(&self, select: &Select<'_>, filter: Option<&Filter>, order: &Order) -> Source<'_> {
+        if let Some((field, places)) = self.narrowed(select, filter) {
+            return Source::Index(field, places);
+        }
+        let present = select.at >= self.visible_timestamp;
+        let space = self.derived.space(select.namespace).filter(|_| present);
+        let leading = order.parts().next().filter(|_| select.limit.is_some());
+        let found = leading.zip(space).and_then(|((path, descending), space)| {
+            let (field, index) = space.indexes().find(|(field, _)| *field == path)?;
+            index.is_single_valued().then_some(Source::Ordered(field, index, descending))
+        });
+        found.unwrap_or(Source::Scan)
+    }
+
+    /// What the most selective index leaves of a namespace's values of the present, if that is few
+    /// enough, each once. Some may not be visible.
+    pub(super) fn narrowed(
+        &self,
+        select: &Select<'_>,
+        filter: Option<&Filter>,
+    ) -> Option<(String, Vec<Place>)> {
+        if select.at < self.visible_timestamp {
+            return None;
+        }
+        let space = self.derived.space(select.namespace)?;
+        let keys = self.keyspace.keys(select.namespace)?.len();
+        let plan = filter?.plan(space, keys / INDEX_GAIN + 1)?;
+        let mut places: Vec<Place> = Vec::with_capacity(plan.documents);
+        let mut fields: Vec<&str> = Vec::new();
+        for (path, lookup) in &plan.parts {
+            let (field, index) = space.indexes().find(|(field, _)| field == path)?;
+            places.extend(index.places(lookup));
+            fields.push(field);
+        }
+        places.sort_unstable();
+        places.dedup();
+        fields.dedup();
+        Some((fields.join(", "), places))
+    }
+}
+
+/// A selection that is under way.
+struct Run<'a, 's> {
+    database: &'a Database,
+    filter: Option<&'s Filter>,
+    offset: usize,
+    limit: Option<usize>,
+    horizon: u64,
+    explanation: Explanation,
+}
+
+impl<'a, 's> Run<'a, 's> {
+    fn new(database: &'a Database, select: &Select<'_>, filter: Option<&'s Filter>) -> Self {
+        Self {
+            database,
+            filter,
+            offset: select.offset,
+            limit: select.limit,
+            horizon: database.horizon(select.at),
+            explanation: Explanation {
+                path: "scan",
+                index: None,
+                examined: 0,
+                matched: 0,
+                returned: 0,
+            },
+        }
+    }
+
+    /// The record of a place, if it matches.
+    fn matching(&mut self, place: Place) -> Option<&'a Record> {
+        let record = self.database.versions.record(place)?;
+        self.explanation.examined += 1;
+        if !is_selected(self.filter, record) {
+            return None;
+        }
+        self.explanation.matched += 1;
+        Some(record)
+    }
+
+    /// Selects from places that are in order already.
+    fn in_order(&mut self, places: impl Iterator<Item = Place>) -> Vec<&'a Record> {
+        let mut records = Vec::new();
+        let mut skipped = 0;
+        for place in places {
+            if self.limit.is_some_and(|limit| records.len() >= limit) {
+                break;
+            }
+            if let Some(record) = self.matching(place) {
+                if skipped < self.offset {
+                    skipped += 1;
+                } else {
+                    records.push(record);
+                }
+            }
+        }
+        records
+    }
+
+    /// Selects from places in any order.
+    fn sorted(
+        &mut self,
+        places: impl Iterator<Item = Place>,
+        order: &Order,
+    ) -> Result<Vec<&'a Record>> {
+        let mut sorter = Sorter::new(self.offset, self.limit);
+        let mut key = SortKey::new();
+        for place in places {
+            if let Some(record) = self.matching(place) {
+                let fields = record.fields();
+                key.clear();
+                order.write_key(indexed(record), fields.key, fields.timestamp, &mut key);
+                sorter.offer(&key, record)?;
+            }
+        }
+        Ok(sorter.finish())
+    }
+
+    /// Selects from all of an index in its order; places of one value are sorted among themselves.
+    fn by_index_order(
+        &mut self,
+        index: &'a FieldIndex,
+        descending: bool,
+        order: &Order,
+    ) -> Vec<&'a Record> {
+        let wanted = self.offset.saturating_add(self.limit.unwrap_or(usize::MAX));
+        let mut found: Vec<&Record> = Vec::new();
+        for run in index.runs(None, descending).into_iter().flatten() {
+            if found.len() >= wanted {
+                break;
+            }
+            let database = self.database;
+            let horizon = self.horizon;
+            let visible = run.iter().filter(|place| database.versions.is_visible(*place, horizon));
+            let matching = visible.filter_map(|place| self.matching(place));
+            let mut ties: Vec<(SortKey, &Record)> =
+                matching.map(|record| (sort_key(order, record), record)).collect();
+            ties.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+            found.extend(ties.into_iter().map(|(_, record)| record));
+        }
+        found.truncate(wanted);
+        found.into_iter().skip(self.offset).collect()
+    }
+}
+
+impl Indexes for Space {
+    fn count(&self, field: &str, lookup: &Lookup, at_most: usize) -> Option<usize> {
+        let (_, index) = self.indexes().find(|(path, _)| *path == field)?;
+        Some(index.count(lookup, at_most))
+    }
+
+    fn is_single_valued(&self, field: &str) -> bool {
+        let index = self.indexes().find(|(path, _)| *path == field);
+        index.is_some_and(|(_, index)| index.is_single_valued())
+    }
+}
+
+/// Whether a record's value is selected by a filter. Values that are bytes have no fields.
+pub(super) fn is_selected(filter: Option<&Filter>, record: &Record) -> bool {
+    filter.is_none_or(|filter| {
+        filter.matches(match record.kind() {
+            ValueKind::Json => record.value(),
+            ValueKind::Bytes | ValueKind::Deleted => b"null",
+        })
+    })
+}
+
+/// A record's place in an order: comparing bytes compares records, and no two keys are equal.
+pub(super) fn sort_key(order: &Order, record: &Record) -> SortKey {
+    let fields = record.fields();
+    order.key(indexed(record), fields.key, fields.timestamp)
+}
+
+impl View {
+    /// What it was defined by.
+    pub(super) fn source<'a>(&'a self, namespace: &'a str) -> ViewSource<'a> {
+        ViewSource { namespace, filter: self.filter.as_deref(), order: &self.order }
+    }
+}

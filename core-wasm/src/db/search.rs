@@ -1,0 +1,224 @@
+//! Search by text, and by text and vector together.
+
+use crate::error::{Error, Kind, Result};
+use crate::limits::{MAX_SNIPPET_CHARS, MAX_TOP_K};
+use crate::log::record::Record;
+use crate::query::Filter;
+use crate::text::{self, Among, Fields, Hit, Query, Snippet};
+use crate::vector::bitmap;
+
+use super::derived::{Text, indexed};
+use super::query::is_selected;
+use super::versions::Place;
+use super::{Database, Similar};
+
+/// What to search for.
+#[derive(Clone, Copy, Debug)]
+pub struct TextSearch<'a> {
+    /// Namespace to search.
+    pub namespace: &'a str,
+    /// The query's text.
+    pub text: &'a str,
+    /// Fields to search, each with its boost; `None` for all.
+    pub fields: Option<&'a [(String, f64)]>,
+    /// How many hits at most.
+    pub top_k: usize,
+    /// JSON of a filter on the values.
+    pub filter: Option<&'a [u8]>,
+    /// As of this time.
+    pub at: u64,
+}
+
+/// A value that was found.
+#[derive(Clone, Debug)]
+pub struct TextFound<'a> {
+    /// How well it fits: higher is better.
+    pub score: f32,
+    /// Its record.
+    pub record: &'a Record,
+    /// Text around what was found, if it was found by text.
+    pub snippet: Option<Snippet>,
+}
+
+/// Ranks to either side of a fusion weigh about the same: from the paper on reciprocal rank fusion
+/// (Cormack, Clarke, Buettcher, 2009).
+const FUSION_RANKS: f64 = 60.0;
+/// Hits of each side that are fused, at least.
+const MIN_FUSED_HITS: usize = 100;
+
+impl Database {
+    /// The values whose text fits best, best first, by BM25; equal scores by key. The first search
+    /// of a namespace makes its index, which is linear in all its text.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad filter, field or `top_k`; `Limit` for a long text, or if there is no
+    /// memory for the index.
+    pub fn search(&mut self, search: &TextSearch<'_>) -> Result<Vec<TextFound<'_>>> {
+        let query = search.query()?;
+        let (found, _) = self.search_places(search, &query)?;
+        Ok(self.found(found, &query))
+    }
+
+    /// The values that fit a text and a vector best: the rankings of both searches, fused by
+    /// reciprocal ranks. `weight` is the share of the vectors, from 0 to 1.
+    ///
+    /// # Errors
+    /// As [`Database::search`] and [`Database::similar`].
+    pub fn hybrid(
+        &mut self,
+        search: &TextSearch<'_>,
+        similar: &Similar<'_>,
+        weight: f64,
+    ) -> Result<Vec<TextFound<'_>>> {
+        let query = search.query()?;
+        let top_k = search.top_k.saturating_mul(2).clamp(MIN_FUSED_HITS, MAX_TOP_K);
+        let (by_text, _) = self.search_places(&TextSearch { top_k, ..*search }, &query)?;
+        let by_vector = self.similar_places(&Similar { top_k, ..*similar })?;
+        let mut fused: Vec<(f64, Place)> = Vec::new();
+        for (hits, share) in [(by_text, 1.0 - weight), (by_vector, weight)] {
+            if share <= 0.0 {
+                continue;
+            }
+            for ((_, place), rank) in hits.into_iter().zip(1_u32..) {
+                let score = share * (FUSION_RANKS + 1.0) / (FUSION_RANKS + f64::from(rank));
+                match fused.iter_mut().find(|(_, known)| *known == place) {
+                    Some((sum, _)) => *sum += score,
+                    None => fused.push((score, place)),
+                }
+            }
+        }
+        let key = |place: Place| self.versions.record(place).map(|record| record.fields().key);
+        fused.sort_by(|one, other| {
+            other.0.total_cmp(&one.0).then_with(|| key(one.1).cmp(&key(other.1)))
+        });
+        fused.truncate(search.top_k);
+        #[expect(clippy::cast_possible_truncation, reason = "scores are float32")]
+        let found = fused.into_iter().map(|(score, place)| (score as f32, place)).collect();
+        Ok(self.found(found, &query))
+    }
+
+    fn found(&self, found: Vec<(f32, Place)>, query: &Query) -> Vec<TextFound<'_>> {
+        let found = found.into_iter().filter_map(|(score, place)| {
+            let record = self.versions.record(place)?;
+            let snippet = text::snippet(indexed(record), query, MAX_SNIPPET_CHARS);
+            Some(TextFound { score, record, snippet })
+        });
+        found.collect()
+    }
+
+    /// The places of the best, with their scores, and the score of an ideal document.
+    pub(super) fn search_places(
+        &mut self,
+        search: &TextSearch<'_>,
+        query: &Query,
+    ) -> Result<(Vec<(f32, Place)>, f64)> {
+        let filter = search.filter.map(Filter::parse).transpose()?;
+        if self.keyspace.keys(search.namespace).is_none() {
+            return Ok((Vec::new(), 0.0));
+        }
+        let seen = self.text_rows(search.namespace, search.at)?;
+        let Self { derived, versions, .. } = self;
+        let Some(text) = derived.space_mut(search.namespace).text.as_mut() else {
+            return Ok((Vec::new(), 0.0));
+        };
+        let (index, places) = text.parts();
+        let record = |row: u32| versions.record(places.get(row as usize).copied()?);
+        let tie = |one: u32, other: u32| {
+            let key = |row| record(row).map(|record| record.fields().key);
+            key(one).cmp(&key(other))
+        };
+        let accept =
+            |row: u32| record(row).is_some_and(|record| is_selected(filter.as_ref(), record));
+        let among = seen.as_deref().map_or(Among::Current, Among::Bitmap);
+        let answer = index.search(query, among, &accept, search.top_k, &tie)?;
+        let place = |hit: Hit| Some((hit.score, places.get(hit.row as usize).copied()?));
+        Ok((answer.hits.into_iter().filter_map(place).collect(), answer.ideal))
+    }
+
+    /// The rows of a namespace's text index that a search sees, if they are not simply the current
+    /// ones. Makes the index, and the rows of a past moment, if they are not there.
+    fn text_rows(&mut self, namespace: &str, at: u64) -> Result<Option<Vec<u64>>> {
+        if self.derived.space(namespace).is_none_or(|space| space.text.is_none()) {
+            self.make_text(namespace)?;
+        }
+        let present = at >= self.visible_timestamp;
+        if !present {
+            self.add_past_rows(namespace, at)?;
+        }
+        let horizon = self.horizon(at);
+        let versions = &self.versions;
+        let Some(text) = self.derived.space(namespace).and_then(|space| space.text.as_ref()) else {
+            return Ok(None);
+        };
+        if present && text.is_settled(self.visible_timestamp) {
+            return Ok(None);
+        }
+        let mut seen = Vec::new();
+        let rows = text.index.end();
+        bitmap::resize(&mut seen, rows as usize).map_err(|_| no_memory(namespace))?;
+        for row in 0..rows {
+            let visible = text.place(row).is_some_and(|place| versions.is_visible(place, horizon));
+            bitmap::set(&mut seen, row, visible);
+        }
+        Ok(Some(seen))
+    }
+
+    fn make_text(&mut self, namespace: &str) -> Result<()> {
+        let mut text = Text::new(self.timestamp);
+        self.for_each_present(namespace, |database, place| {
+            let Some(record) = database.versions.record(place) else { return Ok(()) };
+            let row = text.add(place, record).map_err(|_| no_memory(namespace))?;
+            if !database.versions.is_visible(place, u64::MAX) {
+                text.index.retire(row);
+            }
+            Ok(())
+        })
+        .map_err(|_| no_memory(namespace))?;
+        self.derived.space_mut(namespace).text = Some(text);
+        Ok(())
+    }
+
+    /// Adds rows for values of the past that have none.
+    fn add_past_rows(&mut self, namespace: &str, at: u64) -> Result<()> {
+        let versions = &self.versions;
+        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
+        let places = chains.filter_map(|chain| chain.value_at(at, versions));
+        let Some(text) = self.derived.space(namespace).and_then(|space| space.text.as_ref()) else {
+            return Ok(());
+        };
+        let missing: Vec<Place> = places.filter(|place| text.row(*place).is_none()).collect();
+        for (count, place) in missing.into_iter().enumerate() {
+            if count % 1024 == 0 {
+                self.check_room(1 << 20)?;
+            }
+            let Self { derived, versions, .. } = self;
+            let Some(text) = derived.space_mut(namespace).text.as_mut() else { break };
+            if let Some(record) = versions.record(place) {
+                let row = text.add(place, record).map_err(|_| no_memory(namespace))?;
+                text.index.retire(row);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TextSearch<'_> {
+    pub(super) fn query(&self) -> Result<Query> {
+        if self.top_k == 0 || self.top_k > MAX_TOP_K {
+            let message = format!("top_k is {}; it must be 1 to {MAX_TOP_K}", self.top_k);
+            return Err(Error::new(Kind::Invalid, message, "ask for that many hits"));
+        }
+        let fields: Option<Vec<(&str, f64)>> = self
+            .fields
+            .map(|fields| fields.iter().map(|(path, boost)| (path.as_str(), *boost)).collect());
+        Query::parse(self.text, fields.as_deref().map_or(Fields::All, Fields::Some))
+    }
+}
+
+fn no_memory(namespace: &str) -> Error {
+    Error::new(
+        Kind::Limit,
+        format!("there is no memory for the text index of namespace {namespace:?}"),
+        "raise Config.max_memory_mb, or spread the texts over several namespaces or databases",
+    )
+}

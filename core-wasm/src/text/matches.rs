@@ -1,0 +1,236 @@
+//! Which rows a clause matches, and how often.
+
+use super::bitmap;
+use super::counts::Counts;
+use super::fields::Weights;
+use super::index::Index;
+use super::query::{Element, Way};
+use super::search::Sums;
+use crate::error::{Error, Kind, Result};
+use crate::limits::MAX_PREFIX_WORDS;
+
+/// Lists longer than this are given back after a search.
+const KEPT_ROWS: usize = 1 << 20;
+
+/// Rows, ascending, and for each how often, by the weights of fields; always more than 0.
+#[derive(Default)]
+pub(super) struct List {
+    pub(super) rows: Vec<u32>,
+    pub(super) counts: Vec<f64>,
+}
+
+impl List {
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<u32>() + self.counts.capacity() * size_of::<f64>()
+    }
+
+    #[inline]
+    fn push(&mut self, row: u32, count: f64) {
+        self.rows.push(row);
+        self.counts.push(count);
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.counts.clear();
+    }
+
+    pub(super) fn shrink(&mut self) {
+        if self.rows.capacity() > KEPT_ROWS {
+            *self = Self::default();
+        }
+    }
+}
+
+/// What a search sees.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// The rows.
+    pub(super) visible: &'a [u64],
+    /// The fields.
+    pub(super) weights: &'a Weights,
+    /// The weights of [`Counts`]; nothing where every field weighs 1.
+    pub(super) table: Option<&'a [f64]>,
+}
+
+/// The terms that an element of a phrase stands for.
+struct Place {
+    offset: u32,
+    terms: Vec<u32>,
+    /// How many rows they have at most.
+    row_count: u64,
+}
+
+impl Index {
+    /// Fills `list` with what a clause of these elements matches.
+    pub(super) fn list(
+        &mut self,
+        elements: &[Element],
+        view: &View<'_>,
+        sums: &mut Sums,
+        list: &mut List,
+    ) -> Result<()> {
+        list.clear();
+        let mut places = Vec::new();
+        for element in elements {
+            let terms = self.terms_of(element)?;
+            let row_count = |&term: &u32| self.terms.get(term).map_or(0, |term| term.row_count);
+            let row_count = terms.iter().map(row_count).map(u64::from).sum();
+            places.push(Place { offset: element.offset, terms, row_count });
+        }
+        match places.as_slice() {
+            [Place { terms, .. }] => match terms.as_slice() {
+                [] => {}
+                &[term] => self.rows_of(term, view, |row, count| list.push(row, count)),
+                terms => {
+                    for &term in terms {
+                        self.rows_of(term, view, |row, count| sums.add(row, count));
+                    }
+                    sums.drain(|row, count| list.push(row, count));
+                }
+            },
+            _ => self.phrase(places, view, list),
+        }
+        Ok(())
+    }
+
+    fn terms_of(&mut self, element: &Element) -> Result<Vec<u32>> {
+        let text = element.text.as_bytes();
+        match element.way {
+            Way::Whole => Ok(self.terms.find(text).into_iter().collect()),
+            // No more than there are characters that can follow.
+            Way::Character => Ok(self.terms.with_prefix(text, usize::MAX).unwrap_or_default()),
+            Way::Prefix => self.terms.with_prefix(text, MAX_PREFIX_WORDS).ok_or_else(|| {
+                let message = format!(
+                    "{}*: more than {MAX_PREFIX_WORDS} words begin with that",
+                    element.text
+                );
+                Error::new(Kind::Invalid, message, "use a longer prefix")
+            }),
+        }
+    }
+
+    /// Calls `each` with the visible rows of a term, ascending, and its weighted count there.
+    #[inline]
+    fn rows_of(&self, term: u32, view: &View<'_>, mut each: impl FnMut(u32, f64)) {
+        let Some(term) = self.terms.get(term) else { return };
+        let table = view.table.unwrap_or(self.counts.totals());
+        let mut reader = self.postings.read(term.rows);
+        let mut row = 0;
+        while let Some(distance) = reader.varint() {
+            row += distance;
+            let weight = |field| view.weights.of(field);
+            let Some(count) = Counts::read_weight(&mut reader, table, &weight) else { return };
+            if count > 0.0 && bitmap::contains(view.visible, row) {
+                each(row, count);
+            }
+        }
+    }
+
+    /// Calls `each` with the visible occurrences of a term, ascending: the row in the upper half, the
+    /// position in the lower.
+    fn occurrences(&self, term: u32, visible: &[u64], mut each: impl FnMut(u64)) {
+        let Some(term) = self.terms.get(term) else { return };
+        let mut rows = self.postings.read(term.rows);
+        let mut positions = self.postings.read(term.positions);
+        let mut row = 0;
+        while let Some(distance) = rows.varint() {
+            row += distance;
+            let total = Counts::read_weight(&mut rows, self.counts.totals(), &|_| 1.0);
+            #[expect(clippy::cast_possible_truncation, reason = "a sum of counts")]
+            #[expect(clippy::cast_sign_loss, reason = "a sum of counts")]
+            let total = total.unwrap_or(0.0) as u32;
+            let is_visible = bitmap::contains(visible, row);
+            let mut position = 0;
+            for _ in 0..total {
+                position += u64::from(positions.varint().unwrap_or(0));
+                if is_visible {
+                    each(u64::from(row) << 32 | position);
+                }
+            }
+        }
+    }
+
+    /// Where phrases begin: the occurrences of the rarest word, of which each other word leaves those
+    /// that have it at its place.
+    fn phrase(&self, mut places: Vec<Place>, view: &View<'_>, list: &mut List) {
+        places.sort_by_key(|place| place.row_count);
+        let mut starts: Option<Vec<u64>> = None;
+        for place in &places {
+            let mut found = Vec::new();
+            let mut keep = Keep { starts: starts.as_deref(), at: 0, found: &mut found };
+            let offset = u64::from(place.offset);
+            let start = |key: u64| (key & u64::from(u32::MAX) >= offset).then(|| key - offset);
+            if let &[term] = place.terms.as_slice() {
+                self.occurrences(term, view.visible, |key| {
+                    start(key).into_iter().for_each(|key| keep.offer(key));
+                });
+            } else {
+                let mut keys = Vec::new();
+                for &term in &place.terms {
+                    self.occurrences(term, view.visible, |key| keys.extend(start(key)));
+                }
+                keys.sort_unstable();
+                keys.into_iter().for_each(|key| keep.offer(key));
+            }
+            if found.is_empty() {
+                return;
+            }
+            starts = Some(found);
+        }
+        self.count_starts(&starts.unwrap_or_default(), view, list);
+    }
+
+    fn count_starts(&self, starts: &[u64], view: &View<'_>, list: &mut List) {
+        for of_row in starts.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let Some(row) = of_row.first().and_then(|key| u32::try_from(key >> 32).ok()) else {
+                continue;
+            };
+            let mut count = 0.0;
+            if matches!(view.weights, Weights::All) {
+                count = of_row.iter().fold(0.0, |count, _| count + 1.0);
+            } else {
+                let mut rest = of_row;
+                let mut end = 0;
+                for part in self.fields.parts(row) {
+                    end += u64::from(part.span) + 1;
+                    let inside = rest.partition_point(|key| key & u64::from(u32::MAX) < end);
+                    let (now, later) = rest.split_at_checked(inside).unwrap_or((rest, &[]));
+                    let weight = view.weights.of(part.field);
+                    count += weight * now.iter().fold(0.0, |count, _| count + 1.0);
+                    rest = later;
+                }
+            }
+            if count > 0.0 {
+                list.push(row, count);
+            }
+        }
+    }
+}
+
+/// Keeps of ascending keys those that are among the starts in hand, or all if there are none yet.
+struct Keep<'a> {
+    starts: Option<&'a [u64]>,
+    at: usize,
+    found: &'a mut Vec<u64>,
+}
+
+impl Keep<'_> {
+    #[inline]
+    fn offer(&mut self, key: u64) {
+        let Some(starts) = self.starts else {
+            self.found.push(key);
+            return;
+        };
+        while let Some(&start) = starts.get(self.at) {
+            if start > key {
+                return;
+            }
+            self.at += 1;
+            if start == key {
+                self.found.push(key);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+"""Selecting, counting and aggregating values; indexes and views."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from koru_delta import _json
+from koru_delta import _protocol as op
+from koru_delta._arguments import check_text
+from koru_delta._operations.base import Operations
+from koru_delta._protocol import NOW, REPLY_TRUE, Reply
+from koru_delta._query_arguments import (
+    OrderBy,
+    aggregate_control,
+    filter_bytes,
+    order_list,
+    query_control,
+)
+from koru_delta._results.matches import Record, records_from_payload
+from koru_delta._results.reports import Explanation, Index, View
+from koru_delta._times import to_microseconds
+
+if TYPE_CHECKING:
+    from koru_delta._times import Time
+    from koru_delta.config import Config
+
+_LONG_SECONDS: Final = 0.002
+_LONG_BYTES: Final = 256 * 1024
+_REMEMBERED: Final = 256
+
+
+class TimedReads(Operations):
+    """Reads that may take long or not: what took long last time goes to a worker thread."""
+
+    def __init__(self, config: Config) -> None:
+        """Prepare; nothing is opened."""
+        super().__init__(config)
+        self._taken_seconds: dict[tuple[int, str, bytes], float] = {}
+
+    async def _read_timed(
+        self,
+        opcode: int,
+        namespace: str,
+        key: str = "",
+        *,
+        control: dict[str, Any] | None = None,
+        payload: bytes = b"",
+        at: int = NOW,
+        vector: bytes | memoryview = b"",
+    ) -> Reply:
+        # Texts and vectors differ from search to search, filters tend to come again.
+        taken = self._taken_seconds
+        kind = (opcode, namespace, payload)
+        long = taken.get(kind, 1.0) > _LONG_SECONDS
+        start = perf_counter()
+        reply = await self._session.read(
+            opcode, namespace, key,
+            at=at, control=control, payload=payload, vector=vector, long=long,
+        )  # fmt: skip
+        if len(taken) >= _REMEMBERED:
+            taken.clear()
+        taken[kind] = perf_counter() - start
+        return reply
+
+    async def _records(self, payload: bytes) -> list[Record]:
+        if len(payload) > _LONG_BYTES:
+            return await self._session.in_thread(records_from_payload, payload)
+        return records_from_payload(payload)
+
+
+class Querying(TimedReads):
+    """What asks about values."""
+
+    async def query(
+        self,
+        namespace: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        order_by: OrderBy | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        select: Iterable[str] | None = None,
+        at: Time | None = None,
+    ) -> list[Record]:
+        """The values of a namespace that match a filter.
+
+        Time is linear in the keys of the namespace, unless :meth:`create_index` made an index that
+        narrows the filter or has the order; :meth:`explain` tells.
+
+        Args:
+            namespace: Namespace to look in.
+            where: A filter: ``{"age": {"$gte": 18}, "tags": "vip"}``, with $eq $ne $gt $gte $lt
+                $lte $in $nin $exists $contains $regex $and $or $not and dotted paths. None for all.
+            order_by: A field, ``"-field"`` for descending, or a list of such; ``"$key"`` and
+                ``"$timestamp"`` are the key and the time of writing. What is missing comes before
+                null, booleans, numbers, strings, arrays and objects; of several values the least
+                counts, descending the greatest. Ties, and what is not ordered, go by key.
+            limit: At most so many.
+            offset: Leave out so many first.
+            select: Dotted paths: values have these fields only.
+            at: As of this time.
+
+        Raises:
+            ValidationError: For a bad filter, field, limit, offset or time; it names the place.
+
+        Example:
+            >>> [record.key for record in await db.query("users", {"age": {"$gte": 40}})]
+            ['bob']
+        """
+        reply = await self._read_timed(
+            op.QUERY, namespace,
+            control=query_control(order_by, limit, offset, select), payload=filter_bytes(where),
+            at=to_microseconds(at),
+        )  # fmt: skip
+        return await self._records(reply[2])
+
+    async def count(
+        self, namespace: str, where: Mapping[str, Any] | None = None, *, at: Time | None = None
+    ) -> int:
+        """How many values of a namespace match a filter; see :meth:`query`.
+
+        Example:
+            >>> await db.count("users")
+            1
+        """
+        reply = await self._read_timed(
+            op.COUNT, namespace, payload=filter_bytes(where), at=to_microseconds(at)
+        )
+        return int(reply[2])
+
+    async def aggregate(
+        self,
+        namespace: str,
+        aggregates: Mapping[str, Any],
+        *,
+        group_by: str | Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        order_by: OrderBy | None = None,
+        at: Time | None = None,
+    ) -> list[dict[str, Any]]:
+        """Sums, averages and the like over the values that match a filter.
+
+        Args:
+            namespace: Namespace to look in.
+            aggregates: From names to ``{"$sum": path}``, ``$avg``, ``$min``, ``$max``, ``$first``,
+                ``$last``, or ``{"$count": True}`` for all and ``{"$count": path}`` for those that
+                have the field. Sums are exact for whole numbers and correctly rounded for others;
+                what is no number is left out of sums and averages.
+            group_by: One dict for each value of this field, or combination of several.
+            where: A filter; see :meth:`query`.
+            order_by: The order that $first and $last go by: by key, if not given.
+            at: As of this time.
+
+        Returns:
+            A dict for each group, sorted by the group's values: those under their paths, then the
+            aggregates under their names. Without ``group_by`` there is exactly one.
+
+        Raises:
+            ValidationError: For a bad aggregate, field, filter or time; it names the place.
+            LimitExceededError: For more groups than the engine takes.
+
+        Example:
+            >>> await db.aggregate("users", {"oldest": {"$max": "age"}})
+            [{'oldest': 40}]
+        """
+        reply = await self._read_timed(
+            op.AGGREGATE, namespace,
+            control=aggregate_control(aggregates, group_by, order_by),
+            payload=filter_bytes(where), at=to_microseconds(at),
+        )  # fmt: skip
+        # Sums may be wider than 64 bits, which the standard library's decoder takes.
+        found: list[dict[str, Any]] = json.loads(reply[2])
+        return found
+
+    async def explain(
+        self,
+        namespace: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        order_by: OrderBy | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        at: Time | None = None,
+    ) -> Explanation:
+        """How :meth:`query` with these arguments runs: it is run, and what it did is told.
+
+        Example:
+            >>> (await db.explain("users", {"age": 40})).path
+            'scan'
+        """
+        reply = await self._read_timed(
+            op.EXPLAIN, namespace,
+            control=query_control(order_by, limit, offset), payload=filter_bytes(where),
+            at=to_microseconds(at),
+        )  # fmt: skip
+        return Explanation(**_json.loads(reply[2]))
+
+    async def create_index(self, namespace: str, field: str) -> bool:
+        """Keep an index of a field, by its dotted path.
+
+        Filters that ask for a value, one of several, or a range of the field use it, and so does
+        an order by it; results are the same with and without. It holds present values, so queries
+        of the past scan. It is stored with the database and kept up to date by every write.
+
+        Returns:
+            True if it is new, False if there was one.
+
+        Raises:
+            ValidationError: For a bad name or field.
+            LimitExceededError: If memory has no room for it, or the namespace has 64 of them.
+
+        Example:
+            >>> await db.create_index("users", "age")
+            True
+        """
+        reply = await self._session.write(
+            op.CREATE_INDEX, namespace, check_text("the field", field), long=True
+        )
+        return bool(reply[1] & REPLY_TRUE)
+
+    async def drop_index(self, namespace: str, field: str) -> bool:
+        """Drop the index of a field; False if there was none."""
+        reply = await self._session.write(op.DROP_INDEX, namespace, check_text("the field", field))
+        return bool(reply[1] & REPLY_TRUE)
+
+    async def list_indexes(self, namespace: str | None = None) -> list[Index]:
+        """The indexes of a namespace, or of all, sorted by namespace and field."""
+        reply = await self._session.read(op.LIST_INDEXES, namespace or "")
+        return [Index(**index) for index in _json.loads(reply[2])]
+
+    async def create_view(
+        self,
+        name: str,
+        namespace: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        order_by: OrderBy | None = None,
+    ) -> None:
+        """Keep the result of a query up to date with every write.
+
+        The definition is stored with the database. A view of the same name is replaced.
+
+        Args:
+            name: Name of the view.
+            namespace: Namespace that it selects from.
+            where: A filter; see :meth:`query`.
+            order_by: Its order; see :meth:`query`.
+
+        Raises:
+            ValidationError: For a bad name, filter or field.
+            LimitExceededError: If memory has no room for it, or the namespace has 64 of them.
+
+        Example:
+            >>> await db.create_view("elders", "users", {"age": {"$gte": 40}}, order_by="-age")
+            >>> [record.key for record in await db.view("elders")]
+            ['bob']
+        """
+        await self._session.write(
+            op.CREATE_VIEW, namespace, check_text("the view", name),
+            control={"order_by": order_list(order_by)}, payload=filter_bytes(where), long=True,
+        )  # fmt: skip
+
+    async def view(
+        self, name: str, *, limit: int | None = None, offset: int = 0, at: Time | None = None
+    ) -> list[Record]:
+        """What a view holds: linear in what is returned.
+
+        As of a time, its definition of now is evaluated over the values of then.
+
+        Raises:
+            KeyNotFoundError: If there is no such view.
+            ValidationError: For a bad limit, offset or time.
+        """
+        reply = await self._read_timed(
+            op.VIEW, "", check_text("the view", name),
+            control=query_control(None, limit, offset), at=to_microseconds(at),
+        )  # fmt: skip
+        return await self._records(reply[2])
+
+    async def drop_view(self, name: str) -> bool:
+        """Drop a view; False if there was none. The values that it showed stay."""
+        reply = await self._session.write(op.DROP_VIEW, "", check_text("the view", name))
+        return bool(reply[1] & REPLY_TRUE)
+
+    async def list_views(self) -> list[View]:
+        """The views, sorted by name."""
+        reply = await self._session.read(op.LIST_VIEWS)
+        return [
+            View(
+                name=view["name"],
+                namespace=view["namespace"],
+                where=_json.loads(view["filter"]) if view["filter"] else None,
+                order_by=tuple(
+                    (path, "desc" if descending else "asc") for path, descending in view["order_by"]
+                ),
+            )
+            for view in _json.loads(reply[2])
+        ]

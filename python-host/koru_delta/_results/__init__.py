@@ -1,0 +1,1 @@
+"""What the methods return, a file each kind; :mod:`koru_delta.results` has the public names."""
