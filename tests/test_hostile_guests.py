@@ -183,3 +183,31 @@ def test_a_database_over_such_a_guest_fails_cleanly(
     monkeypatch.undo()
     with SyncDatabase(path) as db:
         db.put("a", "key", 1)
+
+
+@pytest.mark.parametrize("address", [END - 1009, END, 2**31 - 1, -1, -(2**31)])
+def test_nothing_is_read_to_outside_the_memory(address: int) -> None:
+    def read(buffer: memoryview) -> int:
+        raise AssertionError("there is nowhere to read to")
+
+    with contextlib.closing(host_of(guest(request=f"i32.const {address}"))) as host:
+        for _ in range(2):
+            with pytest.raises(InstanceLostError, match="outside its memory"):
+                host.call_reading(GET, bytes(10), 1000, read)
+
+
+def test_what_is_read_goes_right_behind_the_head_and_no_further() -> None:
+    def read(buffer: memoryview) -> int:
+        kept.append(buffer)
+        buffer[:] = b"r" * len(buffer)
+        return len(buffer)
+
+    kept: list[memoryview] = []
+    module = guest(request=f"i32.const {END - 14}", header=reply_header(payload=(END - 14, 14)))
+    with contextlib.closing(host_of(module)) as host:
+        reply = host.call_reading(GET, b"head", 10, read)
+        assert reply is not None
+        assert reply[2] == b"head" + b"r" * 10
+        with pytest.raises(ValueError, match="released"):
+            kept[0].tobytes()
+        assert host.call_reading(GET, b"head", 10, lambda buffer: 9) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -16,7 +17,7 @@ from guests import guest, host_of
 from koru_delta import Config, Database, KoruDeltaError
 from koru_delta import _protocol as op
 from koru_delta._hosts import module as module_file
-from koru_delta._hosts.compile_cache import cache_settings
+from koru_delta._hosts.compile_cache import cache_directory
 from koru_delta._hosts.fast_call import CallError, FastCall, PublicCall, call
 from koru_delta._hosts.module import module_bytes
 from koru_delta._hosts.wasmtime_host import Runtime, WasmtimeHost, shared_runtime
@@ -122,15 +123,53 @@ class TestCompileCache:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         return tmp_path / "koru-delta"
 
-    def test_a_private_directory_is_used(self, cache_home: Path) -> None:
-        settings = cache_settings()
-        assert settings is not None
-        assert str(cache_home / "compiled") in settings.read_text()
-        for directory in (cache_home / "compiled", settings.parent):
-            assert directory.stat().st_mode & 0o022 == 0
+    def test_a_private_directory_is_used(
+        self, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        directory = cache_directory()
+        assert directory == cache_home / "compiled"
+        for private in (directory, directory.parent):
+            assert private.stat().st_mode & 0o022 == 0
         assert host_works(Runtime(module_bytes()))
-        kept = [path for path in (cache_home / "compiled").rglob("*/*") if path.is_file()]
-        assert kept, "compiled code was kept"
+        kept = {path.name.partition(".")[0] for path in directory.iterdir()}
+        assert hashlib.sha256(module_bytes()).hexdigest() in kept, "compiled code was kept"
+        monkeypatch.delattr(wasmtime.Module, "__init__")  # What compiles.
+        assert host_works(Runtime(module_bytes()))
+
+    def test_the_code_of_another_module_is_not_taken(self, cache_home: Path) -> None:
+        Runtime(guest())
+        assert host_works(Runtime(module_bytes()))
+
+    @pytest.mark.parametrize("damage", [b"", b"no code", b"\x7fELF"])
+    def test_what_is_no_compiled_module_is_replaced(self, cache_home: Path, damage: bytes) -> None:
+        Runtime(module_bytes())
+        whole = {path: path.stat().st_size for path in (cache_home / "compiled").iterdir()}
+        for path in whole:
+            path.write_bytes(damage)
+        assert host_works(Runtime(module_bytes()))
+        assert {path: path.stat().st_size for path in whole} == whole
+
+    def test_a_link_to_compiled_code_is_not_followed(
+        self, cache_home: Path, tmp_path: Path
+    ) -> None:
+        Runtime(module_bytes())
+        for path in (cache_home / "compiled").iterdir():
+            path.rename(tmp_path / path.name)
+            path.symlink_to(tmp_path / path.name)
+        assert host_works(Runtime(module_bytes()))
+        assert not any(path.is_symlink() for path in (cache_home / "compiled").iterdir())
+
+    def test_old_entries_go(self, cache_home: Path) -> None:
+        directory = cache_directory()
+        assert directory is not None
+        for number in range(20):
+            (directory / str(number)).write_bytes(b"")
+            os.utime(directory / str(number), (number, number))
+        Runtime(module_bytes())
+        left = {path.name for path in directory.iterdir()}
+        assert len(left) == 16
+        assert "19" in left
+        assert "0" not in left
 
     @pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o702, 0o720])
     @pytest.mark.parametrize("part", ["", "compiled"])
@@ -139,7 +178,7 @@ class TestCompileCache:
     ) -> None:
         (cache_home / "compiled").mkdir(parents=True, mode=0o700)
         (cache_home / part).chmod(mode)
-        assert cache_settings() is None
+        assert cache_directory() is None
         assert host_works(Runtime(guest()))
         assert list((cache_home / "compiled").iterdir()) == []
 
@@ -148,17 +187,17 @@ class TestCompileCache:
         elsewhere.mkdir(mode=0o700)
         cache_home.mkdir(mode=0o700)
         (cache_home / "compiled").symlink_to(elsewhere)
-        assert cache_settings() is None
+        assert cache_directory() is None
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
     def test_a_directory_of_somebody_else_is_not(self, cache_home: Path) -> None:
         (cache_home / "compiled").mkdir(parents=True, mode=0o700)
         os.chown(cache_home / "compiled", 12345, -1)
-        assert cache_settings() is None
+        assert cache_directory() is None
 
     def test_a_file_in_its_place_is_not(self, cache_home: Path) -> None:
         cache_home.write_text("not a directory")
-        assert cache_settings() is None
+        assert cache_directory() is None
         assert host_works(Runtime(guest()))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from koru_delta import Config, CorruptionError, Database, StorageError, ValidationError
+from koru_delta._storage.file import FileStorage
 from koru_delta.storage import MemoryStorage
 
 
@@ -80,3 +81,31 @@ async def test_damage_in_memory_is_reported_and_reading_needs_no_right_to_write(
 def test_a_place_and_a_path_are_one_too_many(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="storage"):
         Config(path=tmp_path / "data.koru", storage=MemoryStorage())
+
+
+def test_a_file_reads_to_where_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(bytes(range(100)))
+    storage = FileStorage(path, read_only=True, preallocate=False)
+    room = bytearray(10)
+    assert storage.read_into(5, memoryview(room)) == 10
+    assert room == bytes(range(5, 15))
+    assert storage.read_into(96, memoryview(room)) == 4
+    assert room == bytes([96, 97, 98, 99, *range(9, 15)])
+    assert storage.read_into(100, memoryview(room)) == 0
+    storage.close()
+    with pytest.raises(StorageError, match="cannot read"):
+        storage.read_into(0, memoryview(room))
+
+
+async def test_a_file_that_became_shorter_while_it_was_opened_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data.koru"
+    async with Database(path) as db:
+        await fill(db)
+    whole = path.stat().st_size
+    # As if a writer had room set aside when the size was asked for, and gave it back since.
+    monkeypatch.setattr(FileStorage, "size", property(lambda _: whole + 4096))
+    async with Database(Config(path=path, read_only=True)) as db:
+        await check(db)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from koru_delta._protocol import Reply
@@ -25,6 +25,12 @@ class Refusal:
         # A new error each time: tracebacks and notes of one must not gather in another.
         error = self._error
         raise type(error)(error.message, suggestion=error.suggestion)
+
+    def call_reading(
+        self, opcode: int, head: bytes, size: int, read: Callable[[memoryview], int]
+    ) -> Reply:
+        """Refuse."""
+        return self.call(opcode, head)
 
     def close(self) -> None:
         """Nothing to free."""

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 _READ_BYTES: Final = 960 * 1024
 """Bytes read at a time when opening: the request stays within what the module keeps for it."""
 _FRAME_OVERHEAD_BYTES: Final = 256
-_MAINTENANCE_SLICE: Final = 8192
-"""Rows to code, or similarities to compute, in one go: some milliseconds."""
+_MAINTENANCE_SLICE: Final = 2048
+"""Rows to code, or similarities to compute, in one go: what a request may have to wait for."""
 _MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
 EmbedItems: TypeAlias = Iterable[bytes]
 P = ParamSpec("P")
@@ -184,18 +184,34 @@ class Session:
         offset, want, size = 0, 0, storage.size
         piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
         while True:
-            data = storage.read(offset, max(want, piece))
-            end = offset + len(data) >= size or not data
-            request = pack(
-                control=json.dumps({**control, "offset": offset}).encode(),
-                payload=data,
-                flags=op.FLAG_END if end else 0,
-            )
-            reply = self._checked(host, op.REPLAY, request)
+            length = min(max(want, piece), max(size - offset, 0))
+            reply = self._feed(host, storage, {**control, "offset": offset}, length, size)
+            if reply[0]:
+                raise_error(reply)
             progress = json.loads(reply[2])
             if "valid_bytes" in progress:
                 return reply[4], progress["valid_bytes"], progress["dropped_bytes"]
             offset, want = progress["offset"], progress["want"]
+
+    @staticmethod
+    def _feed(
+        host: Host, storage: Storage, control: dict[str, Any], length: int, size: int
+    ) -> Reply:
+        """Hand one piece of the log over, by one copy where the storage can do that."""
+        offset = control["offset"]
+        options = json.dumps(control).encode()
+        read_into: Callable[[int, memoryview], int] | None = getattr(storage, "read_into", None)
+        if read_into is not None:
+            flags = op.FLAG_END if offset + length >= size else 0
+            head = _pack(0, 0, NOW, 0, 0, len(options), length, flags, 0, 0) + options
+            read = functools.partial(read_into, offset)
+            reply = host.call_reading(op.REPLAY, head, length, read)
+            if reply is not None:
+                return reply
+        # The storage has only copies to give, or became shorter: its writer has closed it.
+        data = storage.read(offset, length)
+        flags = op.FLAG_END if offset + len(data) >= size or not data else 0
+        return host.call(op.REPLAY, pack(control=options, payload=data, flags=flags))
 
     @staticmethod
     def _checked(host: Host, opcode: int, request: bytes) -> Reply:

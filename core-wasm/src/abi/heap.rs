@@ -1,4 +1,10 @@
-//! The module's allocator: the standard one, counting the bytes in use.
+//! The module's allocator: the standard one, counting the bytes in use and growing memory in steps.
+//!
+//! The standard allocator asks for what it needs at the moment, often one page of 64 KiB. Each time
+//! the host changes the protection of that page, and a memory that ends in the middle of what the
+//! system could map at once is mapped piece by piece. So once memory has grown, some more is taken
+//! and given back to the allocator, which keeps it: an eighth of what there is, up to where large
+//! pages end. It is not touched until it is needed.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +15,17 @@ struct Counting;
 #[global_allocator]
 static HEAP: Counting = Counting;
 static USED: AtomicUsize = AtomicUsize::new(0);
+/// Pages of linear memory when it was last looked at.
+static PAGES: AtomicUsize = AtomicUsize::new(0);
+
+const PAGE_BYTES: usize = 1 << 16;
+/// Memory ends at multiples of this: a large page on x86-64 and AArch64.
+const LARGE_PAGE_BYTES: usize = 1 << 21;
+/// A memory below this grows as it needs to: small databases stay small.
+const SMALL_BYTES: usize = 1 << 23;
+const MAX_STEP_BYTES: usize = 1 << 24;
+/// More than the allocator adds to a request for its own purposes.
+const ALLOCATOR_BYTES: usize = 1 << 12;
 
 /// What an allocation takes of the heap: a header, and a multiple of eight, at least sixteen.
 fn taken(size: usize) -> usize {
@@ -18,6 +35,41 @@ fn taken(size: usize) -> usize {
 /// Bytes of heap in use.
 pub(super) fn memory_used() -> usize {
     USED.load(Ordering::Relaxed)
+}
+
+/// Takes memory ahead if it has grown since the last call.
+#[inline(always)]
+fn keep_ahead() {
+    let pages = core::arch::wasm32::memory_size(0);
+    if pages != PAGES.load(Ordering::Relaxed) {
+        grow_ahead(pages.saturating_mul(PAGE_BYTES));
+    }
+}
+
+#[cold]
+fn grow_ahead(end: usize) {
+    if end >= SMALL_BYTES {
+        let step = (end / 8).min(MAX_STEP_BYTES);
+        let target = end.saturating_add(step).checked_next_multiple_of(LARGE_PAGE_BYTES);
+        let size = target.map_or(0, |target| target - end - ALLOCATOR_BYTES);
+        if let Ok(layout) = Layout::from_size_align(size, 1) {
+            take_and_return(layout);
+        }
+    }
+    PAGES.store(core::arch::wasm32::memory_size(0), Ordering::Relaxed);
+}
+
+/// Has the allocator make room, as far as memory may grow.
+#[expect(unsafe_code, reason = "the allocator's methods are unsafe")]
+fn take_and_return(layout: Layout) {
+    if layout.size() > 0 {
+        // SAFETY: the size is not zero.
+        let pointer = unsafe { System.alloc(layout) };
+        if !pointer.is_null() {
+            // SAFETY: it was allocated above, with this layout, and nobody has it.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+    }
 }
 
 #[expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
@@ -30,6 +82,7 @@ unsafe impl GlobalAlloc for Counting {
         if pointer.is_null() {
             USED.fetch_sub(taken(layout.size()), Ordering::Relaxed);
         }
+        keep_ahead();
         pointer
     }
 
@@ -46,6 +99,7 @@ unsafe impl GlobalAlloc for Counting {
             USED.fetch_add(taken(size), Ordering::Relaxed);
             USED.fetch_sub(taken(layout.size()), Ordering::Relaxed);
         }
+        keep_ahead();
         moved
     }
 }

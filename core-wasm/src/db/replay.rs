@@ -38,8 +38,12 @@ impl Replay {
     /// the memory.
     pub fn feed(&mut self, offset: u64, bytes: &[u8], end: bool) -> Result<Progress> {
         let Self { recovery, database, verify } = self;
-        recovery.feed(offset, bytes, end, &mut |group| {
-            if *verify { database.verify_group(&group) } else { database.apply(group) }
+        recovery.feed(offset, bytes, end, &mut |group, vectors| {
+            if *verify {
+                database.verify_group(&group, vectors)
+            } else {
+                database.apply(group, vectors)
+            }
         })
     }
 
@@ -63,9 +67,8 @@ impl Replay {
 
 impl Database {
     /// Recomputes the ids of a group and the link of the chain that it claims.
-    fn verify_group(&mut self, group: &Group) -> Result<()> {
+    fn verify_group(&mut self, group: &Group, mut vectors: &[u8]) -> Result<()> {
         let mut link = Link::after(&self.head);
-        let mut vectors = group.vectors.as_slice();
         for entry in &group.entries {
             match entry {
                 Entry::Version(record) => {
@@ -87,21 +90,20 @@ impl Database {
     }
 
     /// Takes a group of the log in.
-    fn apply(&mut self, group: Group) -> Result<()> {
+    fn apply(&mut self, group: Group, mut vectors: &[u8]) -> Result<()> {
         let bytes = group.entries.iter().map(|entry| match entry {
             Entry::Version(record) => record.as_bytes().len(),
             Entry::Erasure(_) => 0,
         });
         // The records are in memory already; their places and names are not.
-        let bytes = bytes.sum::<usize>() / 2 + group.vectors.len() / 4;
+        let bytes = bytes.sum::<usize>() / 2 + vectors.len() / 4;
         self.check_budget(group.entries.len(), bytes, Reserve::Nothing)?;
         self.versions.reserve(group.entries.len())?;
         let mut latest = self.timestamp;
-        let mut vectors = group.vectors.as_slice();
         for entry in group.entries {
             let timestamp = match entry {
                 Entry::Version(record) => {
-                    let timestamp = record.fields().timestamp;
+                    let timestamp = record.timestamp();
                     let vector = next_vector(&mut vectors, &record);
                     self.apply_version(record, vector)?;
                     timestamp
@@ -159,7 +161,7 @@ impl Database {
 
 /// The vector of a record, off the front of its group's.
 fn next_vector<'a>(vectors: &mut &'a [u8], record: &Record) -> &'a [u8] {
-    take(vectors, 4 * record.fields().dimension).unwrap_or_default()
+    take(vectors, 4 * record.dimension()).unwrap_or_default()
 }
 
 /// A stored vector was good under the metric it was written with.

@@ -154,13 +154,14 @@ impl Vectors {
         vector: &[u8],
         codes: Codes,
     ) -> Result<At> {
-        let floats: Vec<f32> =
-            vector.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let floats = vector.as_chunks::<4>().0;
         let index = self.set_for(namespace, model, floats.len())?;
         let set = self.sets.get_mut(index).ok_or_else(out_of_memory)?;
         let segments = set.make_room(1)?;
         let segment = segments.first().copied().ok_or_else(out_of_memory)?;
-        set.rows.segment_mut(segment).copy_from_slice(&floats);
+        for (into, bytes) in set.rows.segment_mut(segment).iter_mut().zip(floats) {
+            *into = f32::from_le_bytes(*bytes);
+        }
         set.rows.commit(&segments, codes).map_err(|(_, bad)| refuse(&bad))?;
         Ok(At { set: index, row: segment.first })
     }

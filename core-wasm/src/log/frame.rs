@@ -17,6 +17,7 @@
 
 use crate::codec::bytes::{u32_at, u64_at, wire_len};
 use crate::limits::MAX_FRAME_PAYLOAD_BYTES;
+use crate::log::crc::{crc32c, crc32c_append};
 use crate::log::header::Header;
 
 /// Bytes of a frame header.
@@ -81,7 +82,7 @@ impl Framing {
     /// Framing for the file that `header` begins.
     #[must_use]
     pub fn new(header: &Header) -> Self {
-        Self { seed: crc32c::crc32c(&header.database_id), epoch: header.epoch }
+        Self { seed: crc32c(&header.database_id), epoch: header.epoch }
     }
 
     /// Appends a frame to `journal`, its payload in parts.
@@ -94,7 +95,7 @@ impl Framing {
     ) {
         let start = journal.len();
         let payload_len = payload.iter().map(|part| part.len()).sum();
-        let payload_crc = payload.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+        let payload_crc = payload.iter().fold(0, |crc, part| crc32c_append(crc, part));
         journal.extend_from_slice(&MAGIC);
         journal.extend_from_slice(&wire_len(payload_len).to_le_bytes());
         journal.extend_from_slice(&[kind as u8, 0, 0, 0]);
@@ -102,7 +103,7 @@ impl Framing {
         journal.extend_from_slice(&sequence.to_le_bytes());
         journal.extend_from_slice(&durable_sequence.to_le_bytes());
         journal.extend_from_slice(&payload_crc.to_le_bytes());
-        let crc = crc32c::crc32c_append(self.seed, journal.get(start..).unwrap_or_default());
+        let crc = crc32c_append(self.seed, journal.get(start..).unwrap_or_default());
         journal.extend_from_slice(&crc.to_le_bytes());
         for part in payload {
             journal.extend_from_slice(part);
@@ -131,7 +132,7 @@ impl Framing {
             payload_crc: u32_at(header, 32)?,
         };
         let checked = header.get(..FRAME_HEADER_BYTES - 4)?;
-        let is_checked = u32_at(header, 36)? == crc32c::crc32c_append(self.seed, checked);
+        let is_checked = u32_at(header, 36)? == crc32c_append(self.seed, checked);
         let is_ours = is_checked && u32_at(header, 12)? == self.epoch;
         Some(match (is_ours, is_possible) {
             (true, true) => Found::Frame(frame),
@@ -157,7 +158,7 @@ impl FrameHeader {
         let body = frame.get(FRAME_HEADER_BYTES..self.frame_len())?;
         let (payload, padding) = body.split_at_checked(self.payload_len)?;
         let whole = padding.iter().all(|&byte| byte == 0);
-        (whole && crc32c::crc32c(payload) == self.payload_crc).then_some(payload)
+        (whole && crc32c(payload) == self.payload_crc).then_some(payload)
     }
 }
 

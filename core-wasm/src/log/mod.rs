@@ -6,6 +6,7 @@
 //! links commits by hash.
 
 pub mod chain;
+mod crc;
 pub mod frame;
 pub mod header;
 pub mod record;

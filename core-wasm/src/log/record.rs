@@ -197,6 +197,18 @@ impl Record {
         id_at(&self.0, 0).unwrap_or_default()
     }
 
+    /// Microseconds since 1970 of its commit.
+    #[must_use]
+    pub fn timestamp(&self) -> u64 {
+        u64_at(&self.0, 16).unwrap_or_default()
+    }
+
+    /// Components of its vector; 0 for none.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        u32_at(&self.0, 52).and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
+    }
+
     /// What the value is.
     #[must_use]
     pub fn kind(&self) -> ValueKind {

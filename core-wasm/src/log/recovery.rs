@@ -33,8 +33,6 @@ pub enum Entry {
 pub struct Group {
     /// What it did, in order.
     pub entries: Vec<Entry>,
-    /// Vectors of its versions, one after the other, as float32 bytes.
-    pub vectors: Vec<u8>,
     /// Its commit.
     pub commit: Commit,
     /// Sequence of the commit frame.
@@ -114,7 +112,8 @@ impl Recovery {
     }
 
     /// Takes the file's bytes from `offset` on; `end` says that the file ends with them. Calls
-    /// `apply` for each whole group.
+    /// `apply` for each whole group, with the vectors of its versions one after the other, as float32
+    /// bytes.
     ///
     /// # Errors
     /// `Unsupported` and `Corrupt` as the module describes, and whatever `apply` returns.
@@ -123,7 +122,7 @@ impl Recovery {
         offset: u64,
         bytes: &[u8],
         end: bool,
-        apply: &mut dyn FnMut(Group) -> Result<()>,
+        apply: &mut dyn FnMut(Group, &[u8]) -> Result<()>,
     ) -> Result<Progress> {
         let mut position = 0;
         let framing = match self.header {
@@ -170,7 +169,7 @@ impl Recovery {
         framing: &Framing,
         rest: &[u8],
         at: u64,
-        apply: &mut dyn FnMut(Group) -> Result<()>,
+        apply: &mut dyn FnMut(Group, &[u8]) -> Result<()>,
     ) -> Result<Step> {
         if rest.len() < FRAME_HEADER_BYTES {
             return Ok(Step::NeedMore(FRAME_HEADER_BYTES));
@@ -203,7 +202,7 @@ impl Recovery {
         frame: &FrameHeader,
         payload: &[u8],
         at: u64,
-        apply: &mut dyn FnMut(Group) -> Result<()>,
+        apply: &mut dyn FnMut(Group, &[u8]) -> Result<()>,
     ) -> Result<()> {
         let entry = match frame.kind {
             Some(FrameType::Version) => self.take_version(payload)?,
@@ -213,9 +212,10 @@ impl Recovery {
                     .filter(|commit| usize::try_from(commit.count) == Ok(self.entries.len()))
                     .ok_or_else(|| Error::corrupt(at, "a commit does not match its group"))?;
                 let entries = core::mem::take(&mut self.entries);
-                let vectors = core::mem::take(&mut self.vectors);
-                apply(Group { entries, vectors, commit, sequence: frame.sequence })
-                    .map_err(|error| error.at(self.group_offset))?;
+                let group = Group { entries, commit, sequence: frame.sequence };
+                apply(group, &self.vectors).map_err(|error| error.at(self.group_offset))?;
+                // Its room stays for the next group: growing it anew would copy every vector twice.
+                self.vectors.clear();
                 self.pending_bytes = 0;
                 self.sequence = frame.sequence;
                 self.committed_sequence = frame.sequence;

@@ -22,11 +22,17 @@ pub(super) const fn bytes_per_row(dim: usize, words: usize) -> usize {
 }
 
 /// Rows side by side, one allocation for each kind of data.
+///
+/// Memory is taken at once and written when it is needed, so that adding rows touches it once:
+/// floats up to the last row that was reserved, codes from the first that is derived.
 pub(super) struct Chunk {
+    /// As long as rows were [made ready](Chunk::ready).
     floats: Vec<f32>,
     /// Where the first row starts in `floats`, for alignment.
     start: usize,
+    /// Empty, or as long as all rows.
     codes: Vec<i8>,
+    /// As `codes`.
     bits: Vec<u64>,
     facts: Vec<Facts>,
     dim: usize,
@@ -34,34 +40,40 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Zeroed rows.
+    /// Room for rows.
     ///
     /// # Errors
     ///
     /// When memory is refused; nothing is kept.
     pub(super) fn new(rows: usize, dim: usize, words: usize) -> Result<Self, TryReserveError> {
-        let floats: Vec<f32> = zeroed(rows * dim + ALIGNMENT_BYTES / size_of::<f32>())?;
+        let mut floats: Vec<f32> = room_for(rows * dim + ALIGNMENT_BYTES / size_of::<f32>())?;
         let start = floats.as_ptr().align_offset(ALIGNMENT_BYTES);
         let start = if start <= ALIGNMENT_BYTES / size_of::<f32>() { start } else { 0 };
-        Ok(Self {
-            floats,
-            start,
-            codes: zeroed(rows * dim)?,
-            bits: zeroed(rows * words)?,
-            facts: zeroed(rows)?,
-            dim,
-            words,
-        })
+        floats.resize(start, 0.0);
+        let mut facts = room_for(rows)?;
+        facts.resize(rows, Facts::default());
+        let (codes, bits) = (room_for(rows * dim)?, room_for(rows * words)?);
+        Ok(Self { floats, start, codes, bits, facts, dim, words })
+    }
+
+    /// Makes the floats of the first `rows` rows addressable; new ones are zeros.
+    pub(super) fn ready(&mut self, rows: usize) {
+        let end = self.start + rows.min(self.capacity()) * self.dim;
+        if end > self.floats.len() {
+            self.floats.resize(end, 0.0);
+        }
     }
 
     /// A larger chunk with the same rows first.
     pub(super) fn grown(&self, rows: usize) -> Result<Self, TryReserveError> {
         let mut new = Self::new(rows, self.dim, self.words)?;
+        if !self.codes.is_empty() {
+            new.make_codes();
+        }
         copy(&mut new.codes, &self.codes);
         copy(&mut new.bits, &self.bits);
         copy(&mut new.facts, &self.facts);
-        let kept = self.capacity();
-        copy(new.floats_mut(0, kept), self.floats.get(self.start..).unwrap_or_default());
+        new.floats.extend_from_slice(self.floats.get(self.start..).unwrap_or_default());
         Ok(new)
     }
 
@@ -96,12 +108,28 @@ impl Chunk {
         self.bits.get(row * self.words..(row + rows) * self.words).unwrap_or_default()
     }
 
+    /// Makes the codes of all rows addressable, zeros at first.
+    fn make_codes(&mut self) {
+        if self.codes.is_empty() {
+            let rows = self.capacity();
+            self.codes.resize(rows * self.dim, 0);
+            self.bits.resize(rows * self.words, 0);
+        }
+    }
+
+    /// A row's values, and where its facts go.
+    pub(super) fn check_parts(&mut self, row: usize) -> Option<(&[f32], &mut Facts)> {
+        let from = self.start + row * self.dim;
+        Some((self.floats.get(from..from + self.dim)?, self.facts.get_mut(row)?))
+    }
+
     /// A row's values, and where its codes and facts go.
     #[expect(clippy::type_complexity, reason = "three borrows of one chunk at once")]
     pub(super) fn encode_parts(
         &mut self,
         row: usize,
     ) -> Option<(&[f32], &mut [i8], &mut [u64], &mut Facts)> {
+        self.make_codes();
         let from = self.start + row * self.dim;
         Some((
             self.floats.get(from..from + self.dim)?,
@@ -114,18 +142,19 @@ impl Chunk {
     /// Overwrites a row and all that was derived from it with zeros.
     pub(super) fn wipe(&mut self, row: usize) {
         self.floats_mut(row, 1).fill(0.0);
-        if let Some((_, codes, bits, facts)) = self.encode_parts(row) {
-            codes.fill(0);
-            bits.fill(0);
+        if let Some(facts) = self.facts.get_mut(row) {
             *facts = Facts::default();
         }
+        let codes = self.codes.get_mut(row * self.dim..(row + 1) * self.dim);
+        codes.unwrap_or_default().fill(0);
+        let bits = self.bits.get_mut(row * self.words..(row + 1) * self.words);
+        bits.unwrap_or_default().fill(0);
     }
 }
 
-fn zeroed<T: Clone + Default>(length: usize) -> Result<Vec<T>, TryReserveError> {
+fn room_for<T>(length: usize) -> Result<Vec<T>, TryReserveError> {
     let mut values = Vec::new();
     values.try_reserve_exact(length)?;
-    values.resize(length, T::default());
     Ok(values)
 }
 

@@ -131,8 +131,23 @@ impl Rows {
         #[expect(clippy::cast_possible_truncation, reason = "at most `rows`, a u32")]
         let fresh = fresh as u32;
         taken.extend(self.end..self.end + fresh);
+        self.make_ready(self.end, fresh);
         self.end += fresh;
         Ok(self.segments_of(&taken))
+    }
+
+    /// Makes rows addressable that were never given out before.
+    fn make_ready(&mut self, first: u32, rows: u32) {
+        let mask = (1 << self.chunk_shift) - 1;
+        let (mut row, end) = (first, first + rows);
+        while row < end {
+            let next = end.min((row | mask) + 1);
+            let (chunk, last) = self.place(next - 1);
+            if let Some(chunk) = self.chunks.get_mut(chunk) {
+                chunk.ready(last + 1);
+            }
+            row = next;
+        }
     }
 
     fn segments_of(&self, rows: &[u32]) -> Vec<Segment> {
@@ -297,6 +312,7 @@ impl Rows {
     pub(super) fn hamming(&self, query: &[u64], out: &mut [u16]) {
         let rows = 1 << self.chunk_shift;
         for (chunk, out) in self.chunks.iter().zip(out.chunks_mut(rows)) {
+            // Empty while none of its rows is coded: then no row of it is looked at either.
             kernels::hamming_rows(query, chunk.bits(0, out.len()), out);
         }
     }

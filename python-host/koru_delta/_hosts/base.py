@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from koru_delta._protocol import Reply
@@ -17,6 +17,20 @@ class Host(Protocol):
         Raises:
             InstanceLostError: If the instance trapped or misbehaved. It is never called again.
             LimitExceededError: If the request does not fit the memory; nothing was done.
+        """
+        ...
+
+    def call_reading(
+        self, opcode: int, head: bytes, size: int, read: Callable[[memoryview], int]
+    ) -> Reply | None:
+        """Carry out a request whose last ``size`` bytes ``read`` puts where they are handed over.
+
+        The memoryview is good during that call only. If ``read`` returns another number than
+        ``size``, nothing is carried out, and None is returned.
+
+        Raises:
+            InstanceLostError: As :meth:`call`.
+            LimitExceededError: As :meth:`call`.
         """
         ...
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import wasmtime
 
+from koru_delta._hosts.compile_cache import compiled
+
 _TEST_MODULE: Final = bytes.fromhex(
     # (module (func (export "f") (param i32 i32) (result i32)
     #   local.get 0 i32.eqz if unreachable end local.get 0 local.get 1 i32.sub))
@@ -146,7 +148,7 @@ def fast_calls_work(engine: wasmtime.Engine) -> bool:
     try:
         store = wasmtime.Store(engine)
         store.set_epoch_deadline(1 << 62)
-        instance = wasmtime.Instance(store, wasmtime.Module(engine, _TEST_MODULE), [])
+        instance = wasmtime.Instance(store, compiled(engine, _TEST_MODULE), [])
         function = instance.exports(store)["f"]
         if not isinstance(function, wasmtime.Func):
             return False

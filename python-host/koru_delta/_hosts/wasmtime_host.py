@@ -7,15 +7,14 @@ misbehaved is never called again.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import wasmtime
 
-from koru_delta._hosts.compile_cache import cache_settings
+from koru_delta._hosts.compile_cache import compiled
 from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
 from koru_delta._hosts.fast_call import (
     Call,
@@ -63,16 +62,11 @@ class Runtime:
         config = wasmtime.Config()
         config.epoch_interruption = True
         config.wasm_relaxed_simd = False
-        settings = cache_settings()
-        if settings is not None:
-            # A cache that cannot be used costs time, nothing else.
-            with contextlib.suppress(wasmtime.WasmtimeError):
-                config.cache = str(settings)
         self.engine = wasmtime.Engine(config)
         self.clock = EpochClock(self.engine)
         self.call_path = FastCall if fast_calls_work(self.engine) else PublicCall
         try:
-            self.module = wasmtime.Module(self.engine, module)
+            self.module = compiled(self.engine, module)
         except wasmtime.WasmtimeError as error:
             raise _foreign_module() from error
         exports = {export.name: _signature(export.type) for export in self.module.exports}
@@ -166,6 +160,27 @@ class WasmtimeHost:
             self._reserve(size)
         start = self._buffer
         self._view[start : start + size] = request
+        return self._enter(opcode, size)
+
+    def call_reading(
+        self, opcode: int, head: bytes, size: int, read: Callable[[memoryview], int]
+    ) -> Reply | None:
+        """Carry out a request whose last bytes are read to where it is handed over."""
+        if self._armed_at != self._runtime.clock.ticks:
+            self._arm()
+        whole = len(head) + size
+        if whole > self._capacity:
+            self._reserve(whole)
+        start = self._buffer
+        body = start + len(head)
+        self._view[start:body] = head
+        with self._view[body : start + whole] as window:
+            if read(window) != size:
+                return None
+        return self._enter(opcode, whole)
+
+    def _enter(self, opcode: int, size: int) -> Reply:
+        """Call with the request in the buffer, and copy out what came of it."""
         words = self._words
         words[0] = opcode
         words[4] = size

@@ -1,6 +1,9 @@
 """The storage protocol: what a database needs of the place where its log lives.
 
 A backend holds one file's bytes. It never interprets them. Calls come from one thread at a time.
+
+One that can do without a copy may have ``read_into(offset, buffer) -> int`` as well, which fills a
+memoryview from ``offset`` on and returns how many bytes it wrote, fewer only where the log ends.
 """
 
 from __future__ import annotations

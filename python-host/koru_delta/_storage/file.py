@@ -34,6 +34,18 @@ else:
         os.fsync(fd)
 
 
+if hasattr(os, "preadv"):
+
+    def _read_into(fd: int, buffer: memoryview, offset: int) -> int:
+        return os.preadv(fd, [buffer], offset)
+else:
+
+    def _read_into(fd: int, buffer: memoryview, offset: int) -> int:
+        data = os.pread(fd, len(buffer), offset)
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def _failure(path: Path, action: str, error: OSError) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         advice = "free some space on the disk; what was acknowledged is safe and can be read"
@@ -99,6 +111,20 @@ class FileStorage:
         except OSError as error:
             raise _failure(self.path, "read", error) from error
         return data
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill ``buffer`` with the bytes from ``offset`` on; fewer only where the file ends."""
+        done = 0
+        try:
+            while done < len(buffer):
+                with buffer[done:] as rest:
+                    count = _read_into(self._fd, rest, offset + done)
+                if count == 0:
+                    break
+                done += count
+        except OSError as error:
+            raise _failure(self.path, "read", error) from error
+        return done
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end: all of them, or none and an error."""

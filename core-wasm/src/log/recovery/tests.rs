@@ -40,7 +40,7 @@ fn recover(file: &[u8], piece: usize) -> (Result<Outcome>, usize) {
     loop {
         let end = file.len().min(offset + piece.max(want));
         let last = end == file.len();
-        let mut count = |_: Group| -> Result<()> {
+        let mut count = |_: Group, _: &[u8]| -> Result<()> {
             groups += 1;
             Ok(())
         };

@@ -8,8 +8,8 @@ impl Rows {
     /// Checks a reserved row, and derives its codes if that is wanted now.
     pub(super) fn check(&mut self, row: u32, when: Codes) -> Result<(), BadVector> {
         let (chunk, at) = self.place(row);
-        let Some((values, _, _, facts)) =
-            self.chunks.get_mut(chunk).and_then(|chunk| chunk.encode_parts(at))
+        let Some((values, facts)) =
+            self.chunks.get_mut(chunk).and_then(|chunk| chunk.check_parts(at))
         else {
             return Err(BadVector::NoMemory);
         };
