@@ -18,7 +18,7 @@ ARGUMENTS: dict[str, Any] = {
     "embeddings": [[1.0, 0.0]],
     "query": [1.0, 0.0],
     "queries": [[1.0, 0.0]],
-    "aggregations": {"n": {"$sum": "n"}},
+    "aggregates": {"n": {"$sum": "n"}},
 }
 
 # Methods that open or close, or that only make an object and do nothing yet.

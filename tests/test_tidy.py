@@ -22,8 +22,11 @@ SOURCES = {".rs", ".py", ".sh", ".js", ".mjs", ".ts"}
 TEXTS = SOURCES | {".md", ".toml", ".json", ".html", ".css", ".yml", ".yaml", ".txt", ""}
 
 # A folder of the engine may use those of a lower rank, and itself.
-ENGINE_RANKS = {"abi": 6, "dispatch": 5, "db": 4, "query": 3, "vector": 3, "log": 2, "codec": 1}
-ENGINE_LEAVES = {"error", "limits", "protocol"}
+ENGINE_RANKS = {
+    "abi": 7, "dispatch": 6, "db": 5, "text": 4, "index": 4, "query": 3, "vector": 3, "log": 2,
+    "codec": 1,
+}  # fmt: skip
+ENGINE_LEAVES = {"error", "limits", "protocol", "sort"}
 
 
 @cache
@@ -67,7 +70,7 @@ def test_the_folders_of_the_engine_import_one_way() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} uses {used}"
         for path in sorted(ENGINE.rglob("*.rs"))
-        if (folder := engine_folder(path)) != "lib"
+        if (folder := engine_folder(path)) != "lib" and "tests" not in path.parts
         for used in uses_of_the_engine(path) - ENGINE_LEAVES - {folder}
         if not may_use(folder, used)
     ]
@@ -188,7 +191,9 @@ def test_the_front_doors_hold_documentation_and_names_only(file: str) -> None:
 
 
 def test_no_source_file_is_too_long() -> None:
-    lines = {name: text.count("\n") for name, text in tracked_texts(SOURCES)}
+    texts = tracked_texts(SOURCES)
+    written = {name: text for name, text in texts if not text.startswith("//! Generated")}
+    lines = {name: text.count("\n") for name, text in written.items()}
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
     assert len(lines) > 50
 

@@ -270,7 +270,7 @@ fn list_keys<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
 /// A reply of versions, if there is memory for it.
 fn versions_reply<'a>(db: &Database, records: &[&Record]) -> Result<Reply<'a>> {
     db.check_room(records.iter().map(|record| record.as_bytes().len() + 4).sum())?;
-    Ok(Reply::owned(versions(records)))
+    Ok(Reply::owned(versions(records)?))
 }
 
 fn walk<'a, 'r>(

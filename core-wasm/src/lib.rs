@@ -28,5 +28,6 @@ pub mod limits;
 pub mod log;
 pub mod protocol;
 pub mod query;
+pub mod sort;
 pub mod text;
 pub mod vector;

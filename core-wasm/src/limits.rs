@@ -69,6 +69,13 @@ pub const MAX_AGGREGATES: usize = 100;
 pub const MAX_GROUPS: usize = 100_000;
 /// Most bytes that one aggregation keeps for its groups.
 pub const MAX_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// Most values of one document that an index finds it by, and longest array or object among them, in
+/// bytes. A document with more is looked at by every lookup.
+pub const MAX_INDEX_VALUES: usize = 64;
+/// See [`MAX_INDEX_VALUES`].
+pub const MAX_INDEX_COMPOUND_BYTES: usize = 4096;
+/// Most bytes of one field in a view's key; longer ones are compared when the view is read.
+pub const MAX_VIEW_KEY_BYTES: usize = 512;
 /// Longest key of an index, in bytes of its encoding; of longer values this much is kept.
 pub const MAX_INDEX_KEY_BYTES: usize = 256;
 /// Longest text of a full-text query, in bytes of UTF-8.

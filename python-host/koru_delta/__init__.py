@@ -14,6 +14,9 @@ Errors are drawn as a tree in :mod:`koru_delta.errors`; each has a ``suggestion`
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from koru_delta._later import later as _later
 from koru_delta.config import Config
 from koru_delta.database import Database
 from koru_delta.errors import (
@@ -45,9 +48,15 @@ from koru_delta.results import (
 )
 from koru_delta.sync_database import SyncDatabase
 
+if TYPE_CHECKING:
+    from koru_delta.memory import AgentMemory, MemoryRecall, MemoryType
+    from koru_delta.rag import RAG, Document, RetrievedChunk
+
 __version__ = "2.0.0"
 
 __all__ = [
+    "RAG",
+    "AgentMemory",
     "Change",
     "Config",
     "ConflictError",
@@ -55,6 +64,7 @@ __all__ = [
     "Database",
     "DatabaseClosedError",
     "DatabaseLockedError",
+    "Document",
     "Explanation",
     "Health",
     "Index",
@@ -62,8 +72,11 @@ __all__ = [
     "KoruDeltaError",
     "LimitExceededError",
     "Match",
+    "MemoryRecall",
+    "MemoryType",
     "Namespace",
     "Record",
+    "RetrievedChunk",
     "SerializationError",
     "Stats",
     "StorageError",
@@ -75,3 +88,11 @@ __all__ = [
     "Version",
     "View",
 ]
+
+# Most programs need few of these: their modules are imported when they are first asked for.
+__getattr__ = _later(
+    {
+        "koru_delta.memory": ("AgentMemory", "MemoryRecall", "MemoryType"),
+        "koru_delta.rag": ("RAG", "Document", "RetrievedChunk"),
+    }
+)

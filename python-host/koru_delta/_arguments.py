@@ -79,7 +79,9 @@ def encode_deletions(keys: Iterable[tuple[str, str]], payload: bytearray) -> Non
     """Add the deletion of keys, given with their namespaces, to the payload of a batch."""
     for namespace, key in keys:
         space, name = namespace.encode(), key.encode()
-        payload += BATCH_ITEM.pack(len(space), len(name), 0, FLAG_DELETE | FLAG_PLAIN) + space + name
+        payload += (
+            BATCH_ITEM.pack(len(space), len(name), 0, FLAG_DELETE | FLAG_PLAIN) + space + name
+        )
 
 
 def check_batch(items: Iterable[Any]) -> list[Any]:

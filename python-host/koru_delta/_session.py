@@ -13,12 +13,12 @@ import functools
 import json
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterable
 from time import sleep, time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _protocol as op
+from koru_delta._forks import open_sessions
 from koru_delta._hosts.base import Host
 from koru_delta._hosts.wasmtime_host import InstanceLostError, WasmtimeHost
 from koru_delta._hot_cache import HotCache
@@ -28,7 +28,7 @@ from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
 from koru_delta._storage.commit_log import CommitLog, Group, NoLog
 from koru_delta._storage.file import FileStorage
-from koru_delta._workers import forget_workers, worker_threads
+from koru_delta._workers import worker_threads
 from koru_delta.config import Config
 from koru_delta.errors import (
     CorruptionError,
@@ -111,7 +111,7 @@ class Session:
                 error.name_file(str(path))
             raise
         self._host = host
-        _open_sessions.add(self)
+        open_sessions.add(self)
         if not self._maintain(0):
             self.maintain_in_background()
 
@@ -228,7 +228,7 @@ class Session:
             host, self._host = self._host, closed("closed")
             host.close()
             self.hot.clear()
-            _open_sessions.discard(self)
+            open_sessions.discard(self)
         try:
             self.log.close()
         finally:
@@ -590,17 +590,3 @@ def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes
     """A request without names."""
     header = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(control), len(payload), flags, 0, 0)
     return header + control + payload
-
-
-_open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-
-
-def _abandon_sessions() -> None:
-    # Memory is copied by a fork; locks, threads and the right to write are not.
-    for session in list(_open_sessions):
-        session.abandon()
-    forget_workers()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_abandon_sessions)

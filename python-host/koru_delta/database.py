@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from koru_delta._operations.history import History
 from koru_delta._operations.operating import Operating
@@ -18,6 +19,9 @@ from koru_delta._operations.watching import Watching
 from koru_delta.config import Config
 from koru_delta.errors import ValidationError
 from koru_delta.namespace import Namespace
+
+if TYPE_CHECKING:
+    from koru_delta._memory.agent import AgentMemory, OpenAgent
 
 __all__ = ["Database"]
 
@@ -67,6 +71,9 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
         Raises:
             StorageError: If what ``enable_wal=False`` had gathered could not be written.
         """
+        memories = sys.modules.get("koru_delta._memory.accesses")
+        if memories is not None and self._session.is_open:
+            await memories.close_accesses(self)
         await self._session.in_thread(self._session.close)
 
     async def __aenter__(self) -> Self:
@@ -95,6 +102,48 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
         """Where it is, and whether it is open."""
         state = "open" if self._session.is_open else "closed"
         return f"<{type(self).__name__} {self._config.path or 'in memory'}, {state}>"
+
+    def agent_memory(self, agent_id: str, embedder: object = None, **settings: Any) -> AgentMemory:
+        """What an agent remembers, kept in this database.
+
+        Args:
+            agent_id: Name of the agent.
+            embedder: As :class:`AgentMemory` takes it; None to find memories by their words.
+            settings: The other arguments of :class:`AgentMemory`.
+
+        Example:
+            >>> memory = db.agent_memory("assistant-7")
+            >>> await memory.facts.learn("bob.drink", "Bob prefers tea")
+            'fact/bob.drink'
+        """
+        from koru_delta._memory.agent import AgentMemory  # Here: not everybody needs it.
+
+        return AgentMemory(self, agent_id, embedder, **settings)
+
+    @classmethod
+    def for_agent(
+        cls,
+        agent_id: str,
+        config: Config | str | os.PathLike[str] | None = None,
+        embedder: object = None,
+        **settings: Any,
+    ) -> OpenAgent:
+        """A database with one agent's memory, for ``async with``.
+
+        Args:
+            agent_id: Name of the agent.
+            config: A path, a :class:`Config`, or nothing for a database in memory.
+            embedder: As :class:`AgentMemory` takes it.
+            settings: The other arguments of :class:`AgentMemory`.
+
+        Example:
+            >>> async with Database.for_agent("assistant-7") as memory:
+            ...     (await memory.stats()).episodes
+            0
+        """
+        from koru_delta._memory.agent import OpenAgent
+
+        return OpenAgent(cls(config), agent_id, embedder, **settings)
 
     def namespace(self, name: str) -> Namespace:
         """The same operations bound to one namespace.

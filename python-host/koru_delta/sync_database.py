@@ -14,6 +14,7 @@ from koru_delta.database import Database
 from koru_delta.namespace import Namespace
 
 if TYPE_CHECKING:
+    from koru_delta._memory.blocking import SyncAgentMemory, SyncOpenAgent
     from koru_delta._times import Time
 
 __all__ = ["SyncDatabase"]
@@ -99,6 +100,29 @@ class SyncDatabase:
         """``db["users/alice"]`` is ``db.get("users", "alice")``."""
         pending = self._database[path]
         return self.get(pending.namespace, pending.key)
+
+    def agent_memory(
+        self, agent_id: str, embedder: object = None, **settings: Any
+    ) -> SyncAgentMemory:
+        """As :meth:`Database.agent_memory`."""
+        from koru_delta._memory.blocking import SyncAgentMemory
+
+        memory = self._database.agent_memory(agent_id, embedder, **settings)
+        return SyncAgentMemory(self, memory, _run)
+
+    @classmethod
+    def for_agent(
+        cls,
+        agent_id: str,
+        config: Config | str | os.PathLike[str] | None = None,
+        embedder: object = None,
+        **settings: Any,
+    ) -> SyncOpenAgent:
+        """As :meth:`Database.for_agent`."""
+        from koru_delta._memory.blocking import SyncOpenAgent
+
+        database = cls(config)
+        return SyncOpenAgent(database, database.agent_memory(agent_id, embedder, **settings))
 
     def namespace(self, name: str) -> SyncNamespace:
         """The same operations bound to one namespace."""

@@ -32,7 +32,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kv
+import query
+import retrieval
 import start
+import text
 import vector_growth
 import vector_serving
 import vectors
@@ -48,6 +51,9 @@ SECTIONS: dict[str, Callable[[Context], Awaitable[Section]]] = {
     "vectors": vectors.run,
     "serving": vector_serving.run,
     "growth": vector_growth.run,
+    "query": query.run,
+    "text": text.run,
+    "retrieval": retrieval.run,
 }
 
 SEED = 20_260_101

@@ -156,7 +156,10 @@ impl Database {
                 let names = (draft.namespace, draft.model.as_bytes());
                 !draft.vector.is_empty() && !self.vectors.has_room(names)
             });
-            let bytes = bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 };
+            let derived =
+                drafts.iter().map(|draft| self.derived.entry_bytes(draft.namespace, draft.value));
+            let bytes =
+                bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 } + derived.sum::<usize>();
             if let Err(error) = self.check_budget(drafts.len(), bytes, Reserve::Whole) {
                 // Text indexes can be made again; what is written has to fit.
                 if !self.derived.drop_texts() {

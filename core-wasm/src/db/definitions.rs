@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::codec::names;
 use crate::error::{Error, Kind, Result};
 use crate::index::FieldIndex;
-use crate::limits::{MAX_DEFINITIONS, MAX_NAME_BYTES};
+use crate::limits::{MAX_DEFINITIONS, MAX_NAME_BYTES, MAX_VIEW_KEY_BYTES};
+use crate::log::record::ValueKind;
 use crate::query::{Filter, Order};
+use crate::sort::{sort, sort_by};
 
 use super::commit::{Reserve, out_of_memory};
 use super::derived::{View, indexed};
@@ -111,8 +113,11 @@ impl Database {
     /// many.
     pub fn create_view(&mut self, write: Write, name: &str, source: &ViewSource<'_>) -> Result<()> {
         let mut view = source.view()?;
-        let space = self.derived.space(source.namespace);
-        check_count("views", space.map_or(0, |space| space.views.len()))?;
+        let others = self
+            .derived
+            .space(source.namespace)
+            .map_or(0, |space| space.views.keys().filter(|other| ***other != *name).count());
+        check_count("views", others)?;
         let text = |json: &[u8]| String::from_utf8_lossy(json).into_owned();
         let definition = Definition::View {
             name: name.into(),
@@ -154,7 +159,7 @@ impl Database {
             })
         });
         let mut views: Vec<_> = views.collect();
-        views.sort_by_key(|(name, _)| *name);
+        sort_by(&mut views, |one, other| one.0.cmp(other.0));
         views
     }
 
@@ -234,14 +239,13 @@ impl Database {
     ) -> Result<()> {
         let mut overwritten = Vec::new();
         let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
-        for (count, chain) in chains.enumerate() {
-            if count % 1024 == 0 {
-                self.check_budget(1024, 0, Reserve::Whole)?;
-            }
+        for chain in chains {
             let acknowledged = chain.until(self.visible_timestamp, &self.versions).len();
             let places = chain.places().get(acknowledged.saturating_sub(1)..).unwrap_or_default();
             for (index, place) in places.iter().enumerate() {
-                if self.versions.holds_value(*place) {
+                let record = self.versions.record(*place);
+                if let Some(record) = record.filter(|record| record.kind() != ValueKind::Deleted) {
+                    self.check_budget(1, record.value().len(), Reserve::Whole)?;
                     each(self, *place)?;
                 }
                 let next = places.get(index + 1).and_then(|next| self.versions.get(*next));
@@ -249,7 +253,7 @@ impl Database {
             }
         }
         // One may wait behind a later one of another namespace, and leave a little late.
-        overwritten.sort_unstable();
+        sort(&mut overwritten);
         for (timestamp, place) in overwritten {
             self.derived.retire_later(timestamp, place);
         }
@@ -283,6 +287,7 @@ impl ViewSource<'_> {
     fn view(&self) -> Result<View> {
         let filter = self.filter.map(Filter::parse).transpose()?;
         let order = Order::parse(self.order)?;
+        let order = order.with_keys_within(MAX_VIEW_KEY_BYTES);
         Ok(View::new((self.filter, filter), (self.order, order)))
     }
 }

@@ -11,6 +11,7 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::index::FieldIndex;
+use crate::limits::{MAX_INDEX_VALUES, MAX_VIEW_KEY_BYTES};
 use crate::log::record::{Record, ValueKind};
 
 use super::versions::{Place, Versions};
@@ -60,6 +61,20 @@ impl Derived {
         self.spaces.iter().map(|(namespace, space)| (&**namespace, space))
     }
 
+    /// About what a version of a namespace takes in its indexes and views.
+    pub(super) fn entry_bytes(&self, namespace: &[u8], value: &[u8]) -> usize {
+        if self.spaces.is_empty() {
+            return 0;
+        }
+        let namespace = core::str::from_utf8(namespace).unwrap_or_default();
+        let space = self.spaces.get(namespace);
+        let entry = 32 + MAX_VIEW_KEY_BYTES.min(value.len() / 2);
+        // Each element of an array may be an entry of its own.
+        let several = value.len() > MAX_VIEW_KEY_BYTES && value.contains(&b'[');
+        let entry = entry + if several { 48 * MAX_INDEX_VALUES } else { 0 };
+        space.map_or(0, |space| entry * (space.fields.len() + space.views.len()))
+    }
+
     /// A version was written, in place of `before`. `unacknowledged` is the time of a commit that is
     /// not acknowledged yet.
     pub(super) fn wrote(
@@ -81,6 +96,9 @@ impl Derived {
         let Some(before) = before else { return };
         if let Some(text) = &mut space.text {
             text.retire(before);
+            if text.is_worn() {
+                space.text = None;
+            }
         }
         match unacknowledged {
             Some(timestamp) => self.retiring.push_back((timestamp, before)),
@@ -115,6 +133,15 @@ impl Derived {
         let space = namespace.and_then(|namespace| self.spaces.get_mut(namespace));
         if let Some(text) = space.and_then(|space| space.text.as_mut()) {
             text.erase(place);
+        }
+    }
+
+    /// Takes the words of erased versions out of memory.
+    pub(super) fn compact_texts(&mut self) {
+        for space in self.spaces.values_mut() {
+            if space.text.as_mut().is_some_and(|text| text.compact().is_err()) {
+                space.text = None;
+            }
         }
     }
 

@@ -5,6 +5,10 @@ use crate::log::header::Header;
 
 /// A journal longer than this is given back once it was read.
 const KEPT_BYTES: usize = 1 << 20;
+/// A frame longer than this gets exactly the room that it needs.
+const LONG_BYTES: usize = 1 << 16;
+/// Room for the headers of a frame and of the commit behind it, and for that.
+const FRAME_ROOM_BYTES: usize = 256;
 
 /// Writes frames in sequence, or only counts them where the host stores nothing.
 #[derive(Debug)]
@@ -27,6 +31,11 @@ impl Journal {
     pub(super) fn write(&mut self, kind: FrameType, payload: &[&[u8]]) {
         self.sequence += 1;
         if let Some(framing) = &self.framing {
+            let bytes: usize = payload.iter().map(|part| part.len()).sum();
+            if bytes > LONG_BYTES {
+                // Not twice as much as is needed, as growing would take at the frame behind this one.
+                self.bytes.reserve_exact(bytes + FRAME_ROOM_BYTES);
+            }
             let sequences = (self.sequence, self.synced_sequence);
             framing.write(&mut self.bytes, kind, sequences, payload);
         }

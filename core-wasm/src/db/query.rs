@@ -18,6 +18,10 @@ use super::{Database, ViewSource};
 /// A scan looks at values one after the other as they lie; candidates of an index are scattered and
 /// have to be sorted. So an index is used if it leaves at most this part of the keys.
 const INDEX_GAIN: usize = 4;
+/// Values over this are asked for room before something is made of them.
+const LONG_VALUE_BYTES: usize = 4096;
+/// A key that grows while the one before is still there, and a copy of it.
+const KEY_COPIES: usize = 3;
 
 /// What to select.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +102,7 @@ impl Database {
             Source::Ordered(field, index, descending) => {
                 run.explanation.path = "index order";
                 run.explanation.index = Some(field.to_owned());
-                run.by_index_order(index, descending, &order)
+                run.by_index_order(index, descending, &order)?
             }
         };
         let mut explanation = run.explanation;
@@ -141,15 +145,49 @@ impl Database {
         let Some((namespace, view)) = self.find_view(name) else {
             return Err(self.missing_view(name));
         };
-        let Some(places) = view.places().filter(|_| at >= self.visible_timestamp) else {
+        let Some(entries) = view.entries().filter(|_| at >= self.visible_timestamp) else {
             let ViewSource { filter, order, .. } = view.source(namespace);
             let select = Select { namespace, filter, order, offset, limit, at };
             return Ok(self.select(&select)?.0);
         };
         let horizon = self.horizon(at);
-        let places = places.filter(|place| self.versions.is_visible(*place, horizon));
-        let places = places.skip(offset).take(limit.unwrap_or(usize::MAX));
-        Ok(places.filter_map(|place| self.versions.record(place)).collect())
+        let visible = entries.filter(|(_, place)| self.versions.is_visible(*place, horizon));
+        let mut visible =
+            visible.filter_map(|(key, place)| Some((key, self.versions.record(place)?))).peekable();
+        let wanted = offset.saturating_add(limit.unwrap_or(usize::MAX));
+        let order = Order::parse(&view.order)?;
+        let mut records = Vec::new();
+        while let Some((key, record)) = visible.next() {
+            if records.len() >= wanted {
+                break;
+            }
+            let mut run = vec![record];
+            while let Some((_, record)) = visible.next_if(|(other, _)| *other == key) {
+                run.push(record);
+            }
+            if run.len() > 1 {
+                run = self.sorted(run, &order)?;
+            }
+            records.extend(run);
+        }
+        records.truncate(wanted);
+        Ok(records.into_iter().skip(offset).collect())
+    }
+
+    /// Records in their whole order.
+    fn sorted<'a>(&self, records: Vec<&'a Record>, order: &Order) -> Result<Vec<&'a Record>> {
+        let mut sorter = Sorter::new(0, None);
+        for record in records {
+            self.check_room_for_key(record)?;
+            sorter.offer(&sort_key(order, record), record)?;
+        }
+        Ok(sorter.finish())
+    }
+
+    /// Refuses a sort key of a long value that memory has no room for.
+    pub(crate) fn check_room_for_key(&self, record: &Record) -> Result<()> {
+        let bytes = record.value().len();
+        if bytes > LONG_VALUE_BYTES { self.check_room(KEY_COPIES * bytes) } else { Ok(()) }
     }
 
     fn missing_view(&self, name: &str) -> Error {
@@ -275,6 +313,7 @@ impl<'a, 's> Run<'a, 's> {
         for place in places {
             if let Some(record) = self.matching(place) {
                 let fields = record.fields();
+                self.database.check_room_for_key(record)?;
                 key.clear();
                 order.write_key(indexed(record), fields.key, fields.timestamp, &mut key);
                 sorter.offer(&key, record)?;
@@ -289,7 +328,7 @@ impl<'a, 's> Run<'a, 's> {
         index: &'a FieldIndex,
         descending: bool,
         order: &Order,
-    ) -> Vec<&'a Record> {
+    ) -> Result<Vec<&'a Record>> {
         let wanted = self.offset.saturating_add(self.limit.unwrap_or(usize::MAX));
         let mut found: Vec<&Record> = Vec::new();
         for run in index.runs(None, descending).into_iter().flatten() {
@@ -300,13 +339,10 @@ impl<'a, 's> Run<'a, 's> {
             let horizon = self.horizon;
             let visible = run.iter().filter(|place| database.versions.is_visible(*place, horizon));
             let matching = visible.filter_map(|place| self.matching(place));
-            let mut ties: Vec<(SortKey, &Record)> =
-                matching.map(|record| (sort_key(order, record), record)).collect();
-            ties.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-            found.extend(ties.into_iter().map(|(_, record)| record));
+            found.extend(database.sorted(matching.collect(), order)?);
         }
         found.truncate(wanted);
-        found.into_iter().skip(self.offset).collect()
+        Ok(found.into_iter().skip(self.offset).collect())
     }
 }
 

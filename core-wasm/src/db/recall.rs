@@ -20,6 +20,7 @@ use super::derived::indexed;
 use super::versions::Place;
 use super::{Database, Similar, TextSearch};
 use crate::log::record::Record;
+use crate::sort::sort_by;
 
 /// A question to memories.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,19 @@ pub struct Recalled<'a> {
 
 /// Candidates of each side, for each memory that is asked for, and at least.
 const CANDIDATES_EACH: usize = 8;
-const MIN_CANDIDATES: usize = 200;
+const MIN_CANDIDATES: usize = 100;
+/// Candidates of each side, if so many are needed to be sure of the order: what is beyond them is
+/// less relevant than each of them, and not looked at for being newer or more important.
+const MAX_CANDIDATES: usize = 2000;
+
+/// A candidate with its score.
+struct Ranked {
+    place: Place,
+    score: f64,
+    relevance: f64,
+    recency: f64,
+    importance: f64,
+}
 
 /// A candidate: its place, its relevance by text, and its cosine.
 type Candidate = (Place, f64, Option<f64>);
@@ -75,43 +88,57 @@ impl Database {
     /// As [`Database::search`] and [`Database::similar`].
     pub fn recall(&mut self, recall: &Recall<'_>) -> Result<Vec<Recalled<'_>>> {
         recall.check()?;
-        let candidates = self.recall_candidates(recall)?;
-        let importance = Field::new("importance");
-        let mut found: Vec<Recalled<'_>> = Vec::with_capacity(candidates.len());
-        for (place, by_text, cosine) in candidates {
-            let Some(record) = self.versions.record(place) else { continue };
-            let share = if recall.query.is_some() { recall.vector_share } else { 0.0 };
+        let wanted = recall.search.top_k;
+        let mut depth = wanted.saturating_mul(CANDIDATES_EACH).clamp(MIN_CANDIDATES, MAX_TOP_K);
+        let ranked = loop {
+            let (candidates, missed) = self.recall_candidates(recall, depth)?;
+            let ranked = self.rank(recall, candidates);
+            let worst = wanted.checked_sub(1).and_then(|last| ranked.get(last));
+            // What was not looked at has at most this score, were it new and important.
+            let decided = missed <= 0.0 || worst.is_some_and(|worst| worst.score >= missed);
+            if decided || depth >= MAX_CANDIDATES {
+                break ranked;
+            }
+            depth = MAX_CANDIDATES;
+        };
+        let namespace = recall.search.namespace;
+        let recalled = ranked.into_iter().take(wanted).filter_map(|ranked| {
+            let record = self.versions.record(ranked.place)?;
+            let Ranked { score, relevance, recency, importance, .. } = ranked;
+            let created_us = self.created(namespace, record);
+            Some(Recalled { score, relevance, recency, importance, created_us, record })
+        });
+        Ok(recalled.collect())
+    }
+
+    /// The candidates that match, best first.
+    fn rank(&self, recall: &Recall<'_>, candidates: Vec<Candidate>) -> Vec<Ranked> {
+        let field = Field::new("importance");
+        let share = recall.share();
+        let [first, second, third] = recall.weights;
+        let rank = |(place, by_text, cosine): Candidate| {
+            let record = self.versions.record(place)?;
             let cosine = cosine.unwrap_or(0.0).clamp(0.0, 1.0);
             let relevance = (1.0 - share) * by_text + share * cosine;
             let matches = by_text > 0.0 || cosine >= recall.min_cosine;
             if !matches || relevance <= 0.0 || relevance < recall.min_relevance {
-                continue;
+                return None;
             }
-            let fields = record.fields();
             #[expect(clippy::cast_precision_loss, reason = "an age, for its half-lives")]
-            let age = recall.now_us.saturating_sub(fields.timestamp) as f64;
+            let age = recall.now_us.saturating_sub(record.fields().timestamp) as f64;
             let recency = (-age / recall.half_life_us).exp2();
-            let importance = importance.number(indexed(record)).unwrap_or(0.0).clamp(0.0, 1.0);
-            let [first, second, third] = recall.weights;
+            let importance = field.number(indexed(record)).unwrap_or(0.0).clamp(0.0, 1.0);
             let lift = first + second * recency + third * importance;
-            found.push(Recalled {
-                score: relevance * lift / (first + second + third),
-                relevance,
-                recency,
-                importance,
-                created_us: 0,
-                record,
-            });
-        }
-        found.sort_unstable_by(|one, other| {
-            let keys = || one.record.fields().key.cmp(other.record.fields().key);
+            let score = relevance * lift / (first + second + third);
+            Some(Ranked { place, score, relevance, recency, importance })
+        };
+        let mut ranked: Vec<Ranked> = candidates.into_iter().filter_map(rank).collect();
+        let key = |place: Place| self.versions.record(place).map(|record| record.fields().key);
+        sort_by(&mut ranked, |one, other| {
+            let keys = || key(one.place).cmp(&key(other.place));
             other.score.total_cmp(&one.score).then_with(keys)
         });
-        found.truncate(recall.search.top_k);
-        for recalled in &mut found {
-            recalled.created_us = self.created(recall.search.namespace, recalled.record);
-        }
-        Ok(found)
+        ranked
     }
 
     /// When a key was first written.
@@ -124,34 +151,48 @@ impl Database {
             .map_or(fields.timestamp, |version| version.timestamp)
     }
 
-    /// What may be recalled: the best by text and the best by vector, each once, with both measures.
-    fn recall_candidates(&mut self, recall: &Recall<'_>) -> Result<Vec<Candidate>> {
-        let top_k = recall.search.top_k.saturating_mul(CANDIDATES_EACH);
-        let top_k = top_k.clamp(MIN_CANDIDATES, MAX_TOP_K);
-        let search = TextSearch { top_k, ..recall.search };
+    /// What may be recalled: the best by text and the best by vector, each once, with both measures;
+    /// and the relevance that nothing beyond them exceeds.
+    fn recall_candidates(
+        &mut self,
+        recall: &Recall<'_>,
+        depth: usize,
+    ) -> Result<(Vec<Candidate>, f64)> {
+        let search = TextSearch { top_k: depth, ..recall.search };
         let query = search.query()?;
         let (by_text, ideal) = self.search_places(&search, &query)?;
-        let by_text = by_text.into_iter().map(|(score, place)| {
-            (place, (f64::from(score) / ideal.max(f64::MIN_POSITIVE)).min(1.0))
-        });
-        let mut candidates: Vec<Candidate> = Vec::new();
-        match recall.query {
-            None => candidates.extend(by_text.map(|(place, relevance)| (place, relevance, None))),
-            Some(vector) => {
-                candidates.extend(by_text.map(|(place, relevance)| {
-                    (place, relevance, self.cosine(place, recall.model, vector))
-                }));
-                candidates.sort_unstable_by_key(|(place, ..)| *place);
-                let known = candidates.len();
-                for (_, place) in self.similar_places(&recall.similar(top_k, vector))? {
-                    let texts = candidates.get(..known).unwrap_or_default();
-                    if texts.binary_search_by_key(&place, |(place, ..)| *place).is_err() {
-                        candidates.push((place, 0.0, self.cosine(place, recall.model, vector)));
-                    }
+        let relevance = |score: f32| (f64::from(score) / ideal.max(f64::MIN_POSITIVE)).min(1.0);
+        let share = recall.share();
+        let beyond = |hits: &[(f32, Place)]| match hits.last() {
+            Some((score, _)) if hits.len() == depth => Some(*score),
+            _ => None,
+        };
+        let mut missed = beyond(&by_text).map_or(0.0, |score| (1.0 - share) * relevance(score));
+        let by_text = by_text.into_iter().map(|(score, place)| (place, relevance(score)));
+        let Some(vector) = recall.query else {
+            let candidates = by_text.map(|(place, relevance)| (place, relevance, None));
+            return Ok((candidates.collect(), missed));
+        };
+        let cosine = |place| self.cosine(place, recall.model, vector);
+        let mut candidates: Vec<Candidate> =
+            by_text.map(|(place, relevance)| (place, relevance, cosine(place))).collect();
+        candidates.sort_unstable_by_key(|(place, ..)| *place);
+        let known = candidates.len();
+        let namespace = recall.search.namespace;
+        let has_model = recall.model.is_none_or(|model| self.vectors.has_model(namespace, model));
+        if has_model {
+            let by_vector = self.similar_places(&recall.similar(depth, vector))?;
+            let last = beyond(&by_vector).and_then(|_| by_vector.last().copied());
+            let least = last.and_then(|(_, place)| self.cosine(place, recall.model, vector));
+            missed += share * least.map_or(0.0, |cosine| cosine.clamp(0.0, 1.0));
+            for (_, place) in by_vector {
+                let texts = candidates.get(..known).unwrap_or_default();
+                if texts.binary_search_by_key(&place, |(place, ..)| *place).is_err() {
+                    candidates.push((place, 0.0, self.cosine(place, recall.model, vector)));
                 }
             }
         }
-        Ok(candidates)
+        Ok((candidates, missed))
     }
 
     /// The cosine of a version's vector and another, if it has one of that model and dimension.
@@ -162,6 +203,11 @@ impl Database {
 }
 
 impl<'a> Recall<'a> {
+    /// The vectors' share of relevance.
+    fn share(&self) -> f64 {
+        if self.query.is_some() { self.vector_share } else { 0.0 }
+    }
+
     fn similar(&self, top_k: usize, query: &'a [f32]) -> Similar<'a> {
         Similar {
             namespace: Some(self.search.namespace),

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use crate::limits::{MAX_SUGGESTION_CANDIDATES, MAX_SUGGESTIONS};
+use crate::sort::sort_by;
 
 use super::Database;
 
@@ -49,6 +50,6 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         .map(|candidate| (strsim::jaro_winkler(&name, start(candidate)), candidate))
         .filter(|(score, _)| *score >= NEAR)
         .collect();
-    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
+    sort_by(&mut scored, |one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
     scored.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }

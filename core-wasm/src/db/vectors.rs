@@ -281,20 +281,19 @@ impl Vectors {
         floats.iter().flat_map(|float| float.to_le_bytes()).collect()
     }
 
+    /// Whether a namespace has vectors of a model.
+    pub(super) fn has_model(&self, namespace: &str, model: &str) -> bool {
+        let known = self.by_name.get(namespace).and_then(|models| models.get(model));
+        known.and_then(|index| self.sets.get(*index)).is_some_and(|set| set.rows.live_count() > 0)
+    }
+
     /// The cosine of a vector and another, if it is of that model (`None` for any) and dimension.
     pub(super) fn cosine(&self, at: At, model: Option<&str>, other: &[f32]) -> Option<f64> {
         let set = self.sets.get(at.set)?;
         if set.rows.dim() != other.len() || model.is_some_and(|model| *set.model != *model) {
             return None;
         }
-        let vector = set.rows.vector(at.row);
-        let (mut product, mut square, mut other_square) = (0.0_f64, 0.0_f64, 0.0_f64);
-        for (one, other) in vector.iter().zip(other).map(|(a, b)| (f64::from(*a), f64::from(*b))) {
-            product += one * other;
-            square += one * one;
-            other_square += other * other;
-        }
-        Some(product / (square * other_square).sqrt()).filter(|cosine| cosine.is_finite())
+        Some(f64::from(set.rows.cosine(at.row, other))).filter(|cosine| cosine.is_finite())
     }
 
     /// Does about `budget` similarities' worth of deferred work; whether none is left.

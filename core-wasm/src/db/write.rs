@@ -178,6 +178,9 @@ impl Database {
 
     /// Does a slice of deferred work; whether none is left.
     pub fn maintain(&mut self, budget: usize) -> bool {
+        if budget > 0 {
+            self.derived.compact_texts();
+        }
         self.vectors.maintain(budget)
     }
 

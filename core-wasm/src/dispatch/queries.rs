@@ -1,7 +1,5 @@
 //! Queries, aggregates, indexes and views.
 
-use std::borrow::Cow;
-
 use serde_json::json;
 
 use crate::codec::bytes::wire_len;
@@ -46,9 +44,12 @@ pub(super) fn aggregate<'a>(db: &'a Database, request: &Request<'_>) -> Result<R
     let mut groups = aggregation.start();
     for record in records {
         let fields = record.fields();
+        db.check_room_for_key(record)?;
         let value = if fields.kind == ValueKind::Json { fields.value } else { b"null" };
         groups.add(value, fields.key, fields.timestamp)?;
     }
+    // The outcome, while what it is made of is still there.
+    db.check_room(3 * groups.written_bytes())?;
     Ok(Reply::owned(groups.finish()?))
 }
 
@@ -135,16 +136,13 @@ fn selected_reply<'a>(
 ) -> Result<Reply<'a>> {
     let Some(projection) = projection else { return versions_reply(db, records) };
     let mut lengths = wire_len(records.len()).to_le_bytes().to_vec();
-    let mut bodies = Vec::new();
+    let mut bodies: Vec<u8> = Vec::new();
     for record in records {
         let mut value = Vec::new();
-        let bytes: Cow<'_, [u8]> = if record.kind() == ValueKind::Json {
-            projection.project(record.value(), &mut value);
-            record.with_value(&value).into()
-        } else {
-            record.as_bytes().into()
-        };
-        db.check_room(bodies.len() + bytes.len())?;
+        let json = record.kind() == ValueKind::Json;
+        projection.project(if json { record.value() } else { b"null" }, &mut value);
+        let bytes = record.with_value(&value);
+        db.check_room(2 * bodies.len() + bytes.len())?;
         lengths.extend_from_slice(&wire_len(bytes.len()).to_le_bytes());
         bodies.extend_from_slice(&bytes);
     }

@@ -38,7 +38,7 @@ pub(super) fn recall<'a>(db: &mut Database, request: &Request<'_>) -> Result<Rep
     #[expect(clippy::cast_possible_truncation, reason = "scores are float32")]
     payload.extend(recalled.iter().flat_map(|recalled| (recalled.score as f32).to_le_bytes()));
     let records: Vec<&Record> = recalled.iter().map(|recalled| recalled.record).collect();
-    payload.extend_from_slice(&versions(&records));
+    payload.extend_from_slice(&versions(&records)?);
     let parts: Vec<serde_json::Value> = recalled
         .iter()
         .map(|one| json!([one.relevance, one.recency, one.importance, one.created_us]))

@@ -9,7 +9,7 @@ use crate::codec::bytes::{take, u32_at, u64_at, wire_len};
 use crate::codec::hex::VersionId;
 use crate::codec::names;
 use crate::db::Write;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::log::record::Record;
 use crate::protocol::{REPLY_TRUE, REQUEST_HEADER_BYTES};
 
@@ -183,11 +183,29 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// An empty payload with room for so many bytes.
+///
+/// # Errors
+/// `Limit` if memory does not have it: what is in use may fit, and yet leave no room in one piece.
+pub(super) fn room(bytes: usize) -> Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    payload.try_reserve_exact(bytes).map_err(|_| {
+        Error::new(
+            Kind::Limit,
+            format!("the answer takes {bytes} bytes, more than the memory has left"),
+            "raise Config.max_memory_mb, or ask for less",
+        )
+    })?;
+    Ok(payload)
+}
+
 /// The payload of a reply of versions: a count, that many lengths, the records.
-#[must_use]
-pub fn versions(records: &[&Record]) -> Vec<u8> {
+///
+/// # Errors
+/// `Limit` if memory has no room for it.
+pub fn versions(records: &[&Record]) -> Result<Vec<u8>> {
     let bytes: usize = records.iter().map(|record| record.as_bytes().len()).sum();
-    let mut payload = Vec::with_capacity(4 + 4 * records.len() + bytes);
+    let mut payload = room(4 + 4 * records.len() + bytes)?;
     payload.extend_from_slice(&wire_len(records.len()).to_le_bytes());
     for record in records {
         payload.extend_from_slice(&wire_len(record.as_bytes().len()).to_le_bytes());
@@ -195,5 +213,5 @@ pub fn versions(records: &[&Record]) -> Vec<u8> {
     for record in records {
         payload.extend_from_slice(record.as_bytes());
     }
-    payload
+    Ok(payload)
 }

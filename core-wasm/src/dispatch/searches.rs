@@ -14,7 +14,7 @@ use super::request::{Reply, Request, versions};
 pub(super) fn search<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let control: SearchControl = request.control()?;
     let found = db.search(&text_search(request, &control)?)?;
-    Ok(hits(&found))
+    hits(&found)
 }
 
 pub(super) fn hybrid<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
@@ -37,7 +37,7 @@ pub(super) fn hybrid<'a>(db: &mut Database, request: &Request<'_>) -> Result<Rep
         exact: false,
     };
     let found = db.hybrid(&search, &similar, weight)?;
-    Ok(hits(&found))
+    hits(&found)
 }
 
 fn text_search<'a>(request: &Request<'a>, control: &'a SearchControl) -> Result<TextSearch<'a>> {
@@ -52,12 +52,12 @@ fn text_search<'a>(request: &Request<'a>, control: &'a SearchControl) -> Result<
 }
 
 /// A payload of hits of one query, with snippets.
-fn hits<'a>(found: &[TextFound<'_>]) -> Reply<'a> {
+fn hits<'a>(found: &[TextFound<'_>]) -> Result<Reply<'a>> {
     let mut payload = 1_u32.to_le_bytes().to_vec();
     payload.extend_from_slice(&wire_len(found.len()).to_le_bytes());
     payload.extend(found.iter().flat_map(|found| found.score.to_le_bytes()));
     let records: Vec<&Record> = found.iter().map(|found| found.record).collect();
-    payload.extend_from_slice(&versions(&records));
+    payload.extend_from_slice(&versions(&records)?);
     let snippets: Vec<serde_json::Value> = found
         .iter()
         .map(|found| match &found.snippet {
@@ -68,5 +68,5 @@ fn hits<'a>(found: &[TextFound<'_>]) -> Reply<'a> {
     let snippets = serde_json::Value::Array(snippets).to_string();
     payload.extend_from_slice(&wire_len(snippets.len()).to_le_bytes());
     payload.extend_from_slice(snippets.as_bytes());
-    Reply::owned(payload)
+    Ok(Reply::owned(payload))
 }

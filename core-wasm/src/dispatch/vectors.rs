@@ -97,7 +97,7 @@ pub(super) fn similar<'a>(db: &'a mut Database, request: &Request<'_>) -> Result
     let mut payload = wire_len(control.queries).to_le_bytes().to_vec();
     payload.extend_from_slice(&counts);
     payload.extend_from_slice(&scores);
-    payload.extend_from_slice(&versions(&records));
+    payload.extend_from_slice(&versions(&records)?);
     Ok(Reply::owned(payload))
 }
 

@@ -1,13 +1,13 @@
 //! The index of one field.
 
 use core::ops::Bound;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::index::key::Key;
 use crate::index::places::Places;
-use crate::limits::MAX_INDEX_KEY_BYTES;
+use crate::limits::{MAX_INDEX_KEY_BYTES, MAX_INDEX_VALUES};
 use crate::query::{Field, Lookup, check_path};
 
 /// About what an entry of the map takes: a key and a set, in nodes that are two thirds full.
@@ -54,6 +54,8 @@ pub struct FieldIndex {
     places: usize,
     /// The keys of the document at hand, one after the other, and where each begins.
     keys: Keys,
+    /// Documents with more values than are kept: every lookup finds them.
+    wide: BTreeSet<u32>,
 }
 
 /// The keys of one document.
@@ -64,6 +66,8 @@ struct Keys {
     ranges: Vec<(usize, usize)>,
     /// Whether the field has several values, or an array.
     several: bool,
+    /// Whether there are more values, or longer ones, than an index takes; then there are no keys.
+    wide: bool,
 }
 
 impl Keys {
@@ -77,16 +81,29 @@ impl Keys {
         self.ranges.clear();
         let bytes = &mut self.bytes;
         let ranges = &mut self.ranges;
-        let arrays = field.encode_each(value, bytes, &mut |bytes, start| {
-            bytes.truncate(bytes.len().min(start + MAX_INDEX_KEY_BYTES));
-            ranges.push((start, bytes.len()));
+        let room = (&mut *bytes, MAX_INDEX_KEY_BYTES);
+        let mut wide = false;
+        let arrays = field.encode_each(value, room, &mut |bytes, start| match start {
+            Some(start) if ranges.len() < MAX_INDEX_VALUES => {
+                bytes.truncate(bytes.len().min(start + MAX_INDEX_KEY_BYTES));
+                ranges.push((start, bytes.len()));
+            }
+            _ => {
+                bytes.clear();
+                wide = true;
+            }
         });
+        self.wide = wide;
+        if wide {
+            bytes.clear();
+            ranges.clear();
+        }
         if ranges.len() > 1 {
             let key = |&(start, end): &(usize, usize)| bytes.get(start..end).unwrap_or_default();
             ranges.sort_unstable_by(|left, right| key(left).cmp(key(right)));
             ranges.dedup_by(|left, right| key(left) == key(right));
         }
-        self.several = arrays || ranges.len() > 1;
+        self.several = wide || arrays || ranges.len() > 1;
     }
 }
 
@@ -106,6 +123,7 @@ impl FieldIndex {
             key_bytes: 0,
             places: 0,
             keys: Keys::default(),
+            wide: BTreeSet::new(),
         })
     }
 
@@ -122,6 +140,9 @@ impl FieldIndex {
         self.keys.read(&self.field, value);
         self.documents += 1;
         self.several += usize::from(self.keys.several);
+        if self.keys.wide {
+            self.wide.insert(place);
+        }
         for key in self.keys.iter() {
             match self.map.entry(Key::from(key)) {
                 Entry::Occupied(mut entry) => {
@@ -139,7 +160,7 @@ impl FieldIndex {
     /// Takes a document out that was taken in with the same value.
     pub fn remove(&mut self, place: u32, value: &[u8]) {
         self.keys.read(&self.field, value);
-        let mut removed_any = false;
+        let mut removed_any = self.keys.wide && self.wide.remove(&place);
         for key in self.keys.iter() {
             let Some(places) = self.map.get_mut(key) else { continue };
             let (removed, was_last) = places.remove(place);
@@ -174,7 +195,7 @@ impl FieldIndex {
     /// How many places [`Self::places`] gives, counted until `at_most` is reached. About 5 ns for
     /// each different value.
     pub fn count(&self, lookup: &Lookup, at_most: usize) -> usize {
-        let mut count = 0;
+        let mut count = self.wide.len();
         for places in self.found(lookup) {
             count += places.len();
             if count >= at_most {
@@ -187,7 +208,7 @@ impl FieldIndex {
     /// The places of all documents that a lookup should find, and perhaps of some more. A document
     /// with several values may come several times.
     pub fn places<'i>(&'i self, lookup: &'i Lookup) -> impl Iterator<Item = u32> + 'i {
-        self.found(lookup).flat_map(Places::iter)
+        self.found(lookup).flat_map(Places::iter).chain(self.wide.iter().copied())
     }
 
     /// The documents of a range in the order of the field, a set for each value; if it is

@@ -14,6 +14,9 @@
 //! order but makes equal what was not: a lookup finds every document that it should, and perhaps
 //! some more. Whoever looks up runs the filter on what was found.
 //!
+//! A document with more than [`crate::limits::MAX_INDEX_VALUES`] values in the field, or with a long
+//! array or object there, stands at none of them: every lookup finds it.
+//!
 //! # Order
 //!
 //! While no document has several values or an array in the field ([`FieldIndex::is_single_valued`]),

@@ -60,7 +60,7 @@ impl<'a> State<'a> {
                     new.clear();
                     encode::value(&mut Cursor::new(&value), new);
                     if best.is_none() || (new != encoding && (*new > *encoding) == *greatest) {
-                        encoding.clone_from(new);
+                        core::mem::swap(encoding, new);
                         *best = Some(value);
                     }
                 });
@@ -89,6 +89,16 @@ impl<'a> State<'a> {
             Self::Count(_) => 0,
             Self::First(first) => first.iter().flatten().map(owned_bytes).sum(),
             Self::Last(last) => last.as_ref().map_or(0, owned_bytes),
+        }
+    }
+
+    /// About the bytes of the outcome.
+    pub(super) fn written_bytes(&self) -> usize {
+        match self {
+            Self::Best(_, _, Some(value))
+            | Self::First(Some(Some(value)))
+            | Self::Last(Some(value)) => value.len(),
+            _ => size_of::<i128>(),
         }
     }
 

@@ -46,6 +46,20 @@ pub(super) fn value(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
     value_at(cursor, out, 0);
 }
 
+/// [`value`], but of a string only so many bytes, and no end: what is compared by its beginning takes
+/// no memory for the rest.
+pub(super) fn value_within(cursor: &mut Cursor<'_>, out: &mut Vec<u8>, longest: usize) {
+    if cursor.peek() != b'"' {
+        return value(cursor, out);
+    }
+    let text = cursor.string();
+    out.push(TEXT);
+    match text.get(..longest) {
+        Some(start) => out.extend(start.iter().map(|byte| byte.saturating_add(1))),
+        None => self::text(&text, out),
+    }
+}
+
 fn value_at(cursor: &mut Cursor<'_>, out: &mut Vec<u8>, depth: usize) {
     match cursor.peek() {
         b'[' if depth <= MAX_JSON_DEPTH => {

@@ -4,6 +4,7 @@
 //! elements of arrays to several. To follow many paths through the same documents, [`Fields`] looks
 //! at the members of a document once, and each path goes on from there.
 
+use crate::limits::MAX_INDEX_COMPOUND_BYTES;
 use crate::query::cursor::{Cursor, Scalar};
 use crate::query::encode;
 use crate::query::path::{Part, parts};
@@ -48,15 +49,20 @@ impl Field {
     pub(crate) fn encode_each(
         &self,
         document: &[u8],
-        out: &mut Vec<u8>,
-        written: &mut dyn FnMut(&mut Vec<u8>, usize),
+        (out, longest): (&mut Vec<u8>, usize),
+        written: &mut dyn FnMut(&mut Vec<u8>, Option<usize>),
     ) -> bool {
         let mut array = false;
         let mut any = false;
         let mut write = |mut cursor: Cursor<'_>| {
+            if matches!(cursor.peek(), b'[' | b'{') && cursor.raw().len() > MAX_INDEX_COMPOUND_BYTES
+            {
+                written(out, None);
+                return;
+            }
             let start = out.len();
-            encode::value(&mut cursor, out);
-            written(out, start);
+            encode::value_within(&mut cursor, out, longest);
+            written(out, Some(start));
         };
         self.visit(document, &mut |cursor| {
             any = true;
@@ -69,7 +75,7 @@ impl Field {
         if !any {
             let start = out.len();
             out.push(encode::MISSING);
-            written(out, start);
+            written(out, Some(start));
         }
         array
     }

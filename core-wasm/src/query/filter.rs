@@ -14,6 +14,7 @@ use crate::query::cursor::Cursor;
 use crate::query::evaluate::{Expression, Test};
 use crate::query::literal::Literal;
 use crate::query::path::{Condition, Node, split};
+use crate::sort::sort;
 
 /// The members of an object.
 type Members = Vec<(Box<[u8]>, Literal)>;
@@ -245,7 +246,7 @@ impl Reader {
         let Literal::Array(mut literals) = operand else {
             return Err(self.wrong_type("an array", &operand));
         };
-        literals.sort_unstable();
+        sort(&mut literals);
         literals.dedup();
         Ok(literals)
     }

@@ -180,6 +180,17 @@ impl<'a, 's> Groups<'a, 's> {
         ))
     }
 
+    /// About the bytes of the outcome's values.
+    #[must_use]
+    pub fn written_bytes(&self) -> usize {
+        let length = |value: &Option<Json<'_>>| value.as_ref().map_or(4, |value| value.len());
+        let group = |group: &Group<'_>| {
+            group.values.iter().map(length).sum::<usize>()
+                + group.states.iter().map(State::written_bytes).sum::<usize>()
+        };
+        self.groups.values().map(group).sum()
+    }
+
     /// The outcome: the JSON of a list with an object for each group.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::query::cursor::{Cursor, Scalar};
 use crate::query::number::Number;
+use crate::sort::sort_by;
 
 /// A JSON value. Equality is by meaning: numbers by value, members in any order. The order puts null
 /// before booleans, numbers, strings, arrays and objects.
@@ -81,7 +82,7 @@ impl Literal {
 /// Sorts members by name and keeps the last of each name.
 fn normalised(mut members: Vec<(Box<[u8]>, Literal)>) -> Vec<(Box<[u8]>, Literal)> {
     members.reverse();
-    members.sort_by(|left, right| left.0.cmp(&right.0)); // stable: the last of a name leads
+    sort_by(&mut members, |left, right| left.0.cmp(&right.0)); // stable: the last of a name leads
     members.dedup_by(|later, first| later.0 == first.0);
     members
 }

@@ -48,6 +48,8 @@ pub type SortKey = Vec<u8>;
 pub struct Order {
     parts: Vec<Part>,
     fields: Fields,
+    /// Most bytes of one field in a key.
+    longest: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +76,11 @@ impl Order {
     pub fn parse(json: &[u8]) -> Result<Self> {
         let literal = Literal::read(&mut control::open("order_by", json)?);
         let list = control::list("order_by", literal, "a list of fields", MAX_ORDER_FIELDS)?;
-        let mut order = Self { parts: Vec::with_capacity(list.len()), fields: Fields::default() };
+        let mut order = Self {
+            parts: Vec::with_capacity(list.len()),
+            fields: Fields::default(),
+            longest: usize::MAX,
+        };
         for (index, entry) in list.iter().enumerate() {
             let place = format!("order_by[{index}]");
             let (name, descending) = match entry {
@@ -97,6 +103,14 @@ impl Order {
             order.parts.push(Part { name, descending, source });
         }
         Ok(order)
+    }
+
+    /// The same order with keys that end in the first field of more than `longest` bytes. Documents
+    /// whose keys are equal then may be in any order; those with different keys are in theirs.
+    #[must_use]
+    pub fn with_keys_within(mut self, longest: usize) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// The fields and whether they are descending, first to last.
@@ -126,10 +140,17 @@ impl Order {
                 Source::Timestamp => out.extend_from_slice(&timestamp.to_be_bytes()),
                 Source::Field(number) => self.write_field(number, &slots, part.descending, out),
             }
+            let is_long = out.len() - start > self.longest;
+            if is_long {
+                out.truncate(start + self.longest);
+            }
             if part.descending {
                 for byte in out.iter_mut().skip(start) {
                     *byte = !*byte;
                 }
+            }
+            if is_long {
+                return;
             }
         }
         if !by_key {
@@ -155,8 +176,9 @@ impl Order {
             some = true;
         };
         self.fields.visit(number, slots, &mut |cursor: Cursor<'_>| {
-            let mut each =
-                |mut cursor: Cursor<'_>| offer(&mut |out| encode::value(&mut cursor, out));
+            let mut each = |mut cursor: Cursor<'_>| {
+                offer(&mut |out| encode::value_within(&mut cursor, out, self.longest))
+            };
             if cursor.peek() != b'[' {
                 each(cursor);
             } else if !elements(cursor, &mut each) {

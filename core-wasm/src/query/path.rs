@@ -7,6 +7,7 @@
 use core::ops::Range;
 
 use crate::query::evaluate::Test;
+use crate::sort::sort_by;
 
 /// A dotted path, split.
 pub(super) type Path = Vec<Box<[u8]>>;
@@ -81,7 +82,7 @@ impl Node {
     /// number. Recursion is as deep as the longest path.
     pub(super) fn tree(mut conditions: Vec<Condition>) -> (Self, Vec<usize>) {
         // A path sorts before those that it begins, and its parts compare one by one: depth first.
-        conditions.sort_by(|left, right| left.path.cmp(&right.path));
+        sort_by(&mut conditions, |left, right| left.path.cmp(&right.path));
         let mut positions = vec![0; conditions.len()];
         for (position, condition) in conditions.iter().enumerate() {
             if let Some(place) = positions.get_mut(condition.number) {

@@ -21,6 +21,7 @@ use crate::query::Filter;
 use crate::query::encode;
 use crate::query::evaluate::{Expression, Test};
 use crate::query::literal::Literal;
+use crate::sort::sort;
 
 /// What an index is asked for, in encoded values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Filter {
         let mut fields: Vec<_> = conditions
             .map(|(path, _)| String::from_utf8_lossy(&path.join(&b'.')).into_owned())
             .collect();
-        fields.sort_unstable();
+        sort(&mut fields);
         fields.dedup();
         fields
     }

@@ -24,6 +24,7 @@ use crate::query::cursor::Cursor;
 use crate::query::evaluate::Test;
 use crate::query::literal::Literal;
 use crate::query::path::{Condition, Node, split};
+use crate::sort::sort_by;
 
 /// A selection of paths.
 ///
@@ -138,9 +139,9 @@ fn object(mut cursor: Cursor<'_>, places: &[Place<'_>], out: &mut Vec<u8>) -> bo
 fn last_of_each_name(members: &mut Vec<Member<'_>>) {
     if members.len() > 1 {
         members.reverse();
-        members.sort_by(|left, right| left.name.cmp(&right.name)); // stable: the last leads
+        sort_by(members, |left, right| left.name.cmp(&right.name)); // stable: the last leads
         members.dedup_by(|later, first| later.name == first.name);
-        members.sort_unstable_by_key(|member| member.value.position());
+        sort_by(members, |left, right| left.value.position().cmp(&right.value.position()));
     }
 }
 
@@ -151,7 +152,7 @@ fn array(mut cursor: Cursor<'_>, places: &[Place<'_>], out: &mut Vec<u8>) -> boo
         places.iter().filter(|(node, _)| node.fans_out()).map(|(node, _)| (*node, true)).collect();
     let mut indexed: Vec<(u64, &Node)> =
         places.iter().flat_map(|(node, _)| node.elements()).collect();
-    indexed.sort_by_key(|(index, _)| *index);
+    sort_by(&mut indexed, |left, right| left.0.cmp(&right.0));
     let mut indexed = indexed.into_iter().peekable();
     let start = out.len();
     let mut found = false;

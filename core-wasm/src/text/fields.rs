@@ -1,7 +1,9 @@
 //! Fields by path, and for each document how many words it has in each.
 
-use core::ops::Bound;
-use std::collections::BTreeMap;
+use core::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use super::NoMemory;
 use super::arena::{Arena, Stream, Varints};
@@ -20,7 +22,9 @@ pub(super) struct Part {
 /// Paths and their numbers, and the parts of documents.
 #[derive(Default)]
 pub(super) struct Fields {
-    by_path: BTreeMap<Box<str>, u32>,
+    /// By number. Empty for those that no document has any more.
+    paths: Vec<Box<str>>,
+    by_path: HashTable<u32>,
     /// For each number, the words of all current documents.
     current_words: Vec<u64>,
     arena: Arena,
@@ -47,19 +51,30 @@ impl Weights {
     }
 }
 
+/// Whether a path of a query is a field or leads to it.
+pub(super) fn covers(path: &str, field: &str) -> bool {
+    let below = field.strip_prefix(path);
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn hash(path: &str) -> u64 {
+    FixedState::with_seed(0x6b6f_7275).hash_one(path.as_bytes())
+}
+
 impl Fields {
-    /// Bytes taken, but for the paths' tree.
+    /// Bytes taken.
     pub(super) fn bytes(&self) -> usize {
         self.arena.bytes()
             + self.parts.capacity() * size_of::<Stream>()
             + self.current_words.capacity() * size_of::<u64>()
-            + self.by_path.keys().map(|path| path.len() + 32).sum::<usize>()
+            + self.paths.iter().map(|path| path.len() + size_of::<Box<str>>()).sum::<usize>()
+            + self.by_path.allocation_size()
     }
 
     /// Overwrites what is known of documents with zeros, before memory is given back.
     pub(super) fn wipe(&mut self) {
         self.arena.wipe();
-        for (path, _) in core::mem::take(&mut self.by_path) {
+        for path in core::mem::take(&mut self.paths) {
             let mut bytes = path.into_boxed_bytes();
             bytes.fill(0);
             core::hint::black_box(bytes);
@@ -68,16 +83,23 @@ impl Fields {
 
     /// The number of a path, which is added if it is new.
     pub(super) fn intern(&mut self, path: &str) -> Result<u32, NoMemory> {
-        if let Some(&number) = self.by_path.get(path) {
+        let Self { paths, by_path, current_words, .. } = self;
+        let of = |number: u32| paths.get(number as usize).map_or("", AsRef::as_ref);
+        let hash_of_path = hash(path);
+        let found = by_path.find(hash_of_path, |&number| of(number) == path);
+        if let Some(&number) = found {
             return Ok(number);
         }
-        let number = u32::try_from(self.current_words.len()).unwrap_or(u32::MAX);
-        self.current_words.try_reserve(1)?;
+        by_path.try_reserve(1, |&number| hash(of(number)))?;
+        paths.try_reserve(1)?;
+        current_words.try_reserve(1)?;
         let mut owned = String::new();
         owned.try_reserve_exact(path.len())?;
         owned.push_str(path);
-        self.current_words.push(0);
-        self.by_path.insert(owned.into_boxed_str(), number);
+        let number = u32::try_from(paths.len()).map_err(|_| NoMemory)?;
+        current_words.push(0);
+        paths.push(owned.into_boxed_str());
+        by_path.insert_unique(hash_of_path, number, |_| 0);
         Ok(number)
     }
 
@@ -152,25 +174,11 @@ impl Fields {
     /// Weights by path: a path stands for the field and all below it, and where several do, the
     /// longest decides.
     pub(super) fn weights(&self, boosts: &[(String, f64)]) -> Weights {
-        let mut weights = vec![0.0; self.current_words.len()];
-        let mut by_length: Vec<&(String, f64)> = boosts.iter().collect();
-        by_length.sort_by_key(|(path, _)| path.len());
-        for (path, boost) in by_length {
-            let mut set = |number: &u32| {
-                if let Some(weight) = weights.get_mut(*number as usize) {
-                    *weight = *boost;
-                }
-            };
-            self.by_path.get(path.as_str()).into_iter().for_each(&mut set);
-            let below = format!("{path}.");
-            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
-            let range = self.by_path.range::<str, _>(from);
-            range
-                .take_while(|(path, _)| path.starts_with(&below))
-                .map(|(_, number)| number)
-                .for_each(set);
-        }
-        Weights::Some(weights)
+        let weight = |field: &str| {
+            let covering = boosts.iter().filter(|(path, _)| covers(path, field));
+            covering.max_by_key(|(path, _)| path.len()).map_or(0.0, |(_, boost)| *boost)
+        };
+        Weights::Some(self.paths.iter().map(|field| weight(field)).collect())
     }
 
     /// The same without the rows that are not kept, and without paths that no row is left of.
@@ -192,9 +200,14 @@ impl Fields {
             new.reserve_row()?;
             new.push(&parts)?;
         }
-        let is_used = |number: u32| used.get(number as usize) == Some(&true);
-        let kept = self.by_path.iter().filter(|&(_, &number)| is_used(number));
-        new.by_path = kept.map(|(path, &number)| (path.clone(), number)).collect();
+        new.paths.try_reserve_exact(self.paths.len())?;
+        new.by_path.try_reserve(self.paths.len(), |_| 0)?;
+        for ((number, path), used) in (0..).zip(&self.paths).zip(used) {
+            if used {
+                new.by_path.insert_unique(hash(path), number, |_| 0);
+            }
+            new.paths.push(if used { path.clone() } else { Box::default() });
+        }
         Ok(new)
     }
 }

@@ -213,8 +213,6 @@ impl Index {
                     _ => counted.push((field, 1)),
                 }
             }
-            // One order of fields, so that equal documents weigh the same to the last bit.
-            counted.sort_unstable();
             let marks = (postings.mark(term.rows), postings.mark(term.positions));
             let distance = row - term.last_row;
             let mut written = counts.write(postings, &mut term.rows, distance, counted);
@@ -251,10 +249,10 @@ fn low(key: u64) -> u32 {
 #[derive(Default)]
 struct Collector {
     splitter: Splitter,
-    /// Each word: its term, its part, and its place in that.
+    /// Each word: its term, its field, and its place in that.
     words: Vec<(u32, u32, u32)>,
     parts: Vec<Part>,
-    /// For each field of the index, its part plus one.
+    /// For each field of the index, its part's number plus one; 0 if it has none.
     part_of_field: Vec<u32>,
     /// The first position of each part.
     starts: Vec<u32>,
@@ -281,18 +279,37 @@ impl Collector {
             }
         });
         outcome?;
-        self.starts.try_reserve(self.parts.len())?;
-        let mut start = 0;
-        for part in &self.parts {
-            self.starts.push(start);
-            start += part.span + 1;
-        }
+        self.lay_out()?;
         self.keys.try_reserve(self.words.len())?;
-        for &(term, part, place) in &self.words {
+        for &(term, field, place) in &self.words {
+            let part = self.part_of_field.get(field as usize).copied().unwrap_or(0);
             let start = self.starts.get(part as usize).copied().unwrap_or(0);
             self.keys.push(u64::from(term) << 32 | u64::from(start + place));
         }
         self.keys.sort_unstable();
+        Ok(())
+    }
+
+    /// Brings the parts into the order of fields, in which their positions are, so that equal
+    /// documents are counted in one order. From here on, fields have their part's number itself.
+    fn lay_out(&mut self) -> Result<(), NoMemory> {
+        let mut order: Vec<u64> = Vec::new();
+        order.try_reserve_exact(self.parts.len())?;
+        order.extend((0_u64..).zip(&self.parts).map(|(at, part)| u64::from(part.field) << 32 | at));
+        order.sort_unstable();
+        let mut parts = Vec::new();
+        parts.try_reserve_exact(self.parts.len())?;
+        parts.extend(order.iter().filter_map(|&key| self.parts.get(low(key) as usize)).copied());
+        self.parts = parts;
+        self.starts.try_reserve(self.parts.len())?;
+        let mut start = 0;
+        for (number, part) in (0..).zip(&self.parts) {
+            if let Some(place) = self.part_of_field.get_mut(part.field as usize) {
+                *place = number;
+            }
+            self.starts.push(start);
+            start += part.span + 1;
+        }
         Ok(())
     }
 
@@ -316,17 +333,17 @@ impl Collector {
             self.parts.push(Part { field, ..Part::default() });
             *place = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
         }
-        let part_number = *place - 1;
-        let Some(part) = self.parts.get_mut(part_number as usize) else { return Ok(()) };
+        let number = *place - 1;
+        let Some(part) = self.parts.get_mut(number as usize) else { return Ok(()) };
         part.span += u32::from(part.span > 0);
         let (words, mut outcome) = (&mut self.words, Ok(()));
-        self.splitter.split(text, |token| {
+        self.splitter.split(text, &mut |token| {
             if outcome.is_err() {
                 return;
             }
             outcome = terms.intern(token.text.as_bytes()).and_then(|term| {
                 words.try_reserve(1)?;
-                words.push((term, part_number, part.span));
+                words.push((term, field, part.span));
                 part.words += 1;
                 part.span += 1;
                 Ok(())

@@ -63,6 +63,7 @@ struct Place {
 
 impl Index {
     /// Fills `list` with what a clause of these elements matches.
+    #[inline(never)]
     pub(super) fn list(
         &mut self,
         elements: &[Element],
@@ -94,6 +95,7 @@ impl Index {
         Ok(())
     }
 
+    #[inline(never)]
     fn terms_of(&mut self, element: &Element) -> Result<Vec<u32>> {
         let text = element.text.as_bytes();
         match element.way {
@@ -129,7 +131,8 @@ impl Index {
 
     /// Calls `each` with the visible occurrences of a term, ascending: the row in the upper half, the
     /// position in the lower.
-    fn occurrences(&self, term: u32, visible: &[u64], mut each: impl FnMut(u64)) {
+    #[inline(never)]
+    fn occurrences(&self, term: u32, visible: &[u64], each: &mut dyn FnMut(u64)) {
         let Some(term) = self.terms.get(term) else { return };
         let mut rows = self.postings.read(term.rows);
         let mut positions = self.postings.read(term.positions);
@@ -153,8 +156,11 @@ impl Index {
 
     /// Where phrases begin: the occurrences of the rarest word, of which each other word leaves those
     /// that have it at its place.
+    #[inline(never)]
     fn phrase(&self, mut places: Vec<Place>, view: &View<'_>, list: &mut List) {
-        places.sort_by_key(|place| place.row_count);
+        let rarest = (0..).zip(&places).min_by_key(|(_, place)| place.row_count);
+        let rarest = rarest.map_or(0, |(at, _)| at);
+        places.rotate_left(rarest);
         let mut starts: Option<Vec<u64>> = None;
         for place in &places {
             let mut found = Vec::new();
@@ -162,13 +168,13 @@ impl Index {
             let offset = u64::from(place.offset);
             let start = |key: u64| (key & u64::from(u32::MAX) >= offset).then(|| key - offset);
             if let &[term] = place.terms.as_slice() {
-                self.occurrences(term, view.visible, |key| {
+                self.occurrences(term, view.visible, &mut |key| {
                     start(key).into_iter().for_each(|key| keep.offer(key));
                 });
             } else {
                 let mut keys = Vec::new();
                 for &term in &place.terms {
-                    self.occurrences(term, view.visible, |key| keys.extend(start(key)));
+                    self.occurrences(term, view.visible, &mut |key| keys.extend(start(key)));
                 }
                 keys.sort_unstable();
                 keys.into_iter().for_each(|key| keep.offer(key));
@@ -181,6 +187,7 @@ impl Index {
         self.count_starts(&starts.unwrap_or_default(), view, list);
     }
 
+    #[inline(never)]
     fn count_starts(&self, starts: &[u64], view: &View<'_>, list: &mut List) {
         for of_row in starts.chunk_by(|a, b| a >> 32 == b >> 32) {
             let Some(row) = of_row.first().and_then(|key| u32::try_from(key >> 32).ok()) else {

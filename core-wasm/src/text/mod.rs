@@ -12,8 +12,14 @@
 //!
 //! A sign counts at the start of the query or behind a space. A part without spaces that is several
 //! words, as `os.path` or `don't`, is these words, any of them; behind a sign it is a phrase. A query
-//! without a part that has a word and is not excluded finds nothing. [`words`] has the rules of what a
-//! word is: in short, letters and digits, without case and accents.
+//! without a part that has a word and is not excluded finds nothing.
+//!
+//! # Words
+//!
+//! A word is a longest run of letters and digits, without case and accents, cut after 64 characters;
+//! `words.rs` and `fold.rs` have all the rules. For ASCII text the words are
+//! `[w[:64] for w in re.findall(r"[a-z0-9]+", text.lower())]`. Han, kana, Hangul, Thai and other
+//! scripts that are searched without spaces give pairs of characters.
 //!
 //! # Scores
 //!
@@ -28,9 +34,10 @@
 //!
 //! # Theory of operation
 //!
-//! [`index::Index`] gives each document a row and each distinct word a term ([`terms`]). A term has two
-//! byte streams in an [`arena`]: rows with counts ([`counts`]), and positions. Scoring reads the first
-//! only; phrases read both. A search adds up scores in a dense array, clause by clause ([`search`]).
+//! [`Index`] gives each document a row and each distinct word a term (`terms.rs`). A term has two byte
+//! streams in an arena (`arena.rs`): rows with counts (`counts.rs`), and positions. Scoring reads the
+//! first only; phrases read both. A search adds up scores in a dense array, clause by clause
+//! (`search.rs`).
 //! Searches of the past and of the present differ in nothing but the bitmap of rows they see.
 
 mod arena;
@@ -48,7 +55,8 @@ mod tests;
 mod walk;
 mod words;
 
-pub use crate::vector::{Hit, Tie, TopK, bitmap};
+pub use crate::vector::{Hit, Tie};
+use crate::vector::{TopK, bitmap};
 pub use index::Index;
 pub use query::{Fields, Query};
 pub use search::Answer;
@@ -76,6 +84,6 @@ impl From<hashbrown::TryReserveError> for NoMemory {
 pub enum Among<'a> {
     /// The current rows.
     Current,
-    /// Rows by [`bitmap`], current or not.
+    /// Rows by bitmap, current or not.
     Bitmap(&'a [u64]),
 }

@@ -1,5 +1,6 @@
 //! Queries: from what people type to what is looked for.
 
+use super::fields::covers;
 use super::words::{Shape, Splitter};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_SEARCH_FIELDS, MAX_SEARCH_TEXT_BYTES};
@@ -107,11 +108,7 @@ impl Query {
 impl Query {
     /// Whether text of this field is searched.
     pub(super) fn searches(&self, field: &str) -> bool {
-        let covers = |path: &str| {
-            let below = field.strip_prefix(path);
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.boosts.as_ref().is_none_or(|boosts| boosts.iter().any(|(path, _)| covers(path)))
+        self.boosts.as_ref().is_none_or(|boosts| boosts.iter().any(|(path, _)| covers(path, field)))
     }
 }
 
@@ -188,7 +185,7 @@ impl<'a> Parser<'a> {
     fn take(&mut self, text: &str, sign: Sign, quoted: bool) {
         let mut elements: Vec<Element> = Vec::new();
         let (mut position, mut in_run) = (0, false);
-        self.splitter.split(text, |token| {
+        self.splitter.split(text, &mut |token| {
             let starred = text.as_bytes().get(token.range.end) == Some(&b'*');
             let way = match token.shape {
                 Shape::Word if starred && !quoted => Way::Prefix,

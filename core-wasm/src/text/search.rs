@@ -194,6 +194,7 @@ impl Index {
         Ok(Answer { hits: best.finish(), ideal })
     }
 
+    #[inline(never)]
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     fn collection(&self, among: &Among<'_>, visible: &[u64], weights: &Weights) -> Collection {
         let (documents, words) = match (among, weights) {

@@ -61,6 +61,22 @@ struct Match {
     chars: Range<usize>,
 }
 
+impl Match {
+    /// Clause and bytes as one integer, which goes by the start, the end and the clause: texts are
+    /// shorter than 2^24 bytes and queries have fewer than 2^16 clauses.
+    fn key(clause: usize, bytes: &Range<usize>) -> u64 {
+        (bytes.start as u64) << 40 | (bytes.len() as u64) << 16 | clause as u64
+    }
+
+    fn of(key: u64) -> Self {
+        let part = |shift: u32, bits: u32| {
+            usize::try_from(key >> shift & ((1 << bits) - 1)).unwrap_or_default()
+        };
+        let start = part(40, 24);
+        Self { clause: part(0, 16), bytes: start..start + part(16, 24), chars: 0..0 }
+    }
+}
+
 /// A phrase of which the first words were met.
 struct Begun {
     start: u32,
@@ -69,24 +85,21 @@ struct Begun {
 
 /// All matches in a text, by where they start.
 fn find(text: &str, clauses: &[&Clause], splitter: &mut Splitter) -> Vec<Match> {
-    let mut matches: Vec<Match> = Vec::new();
+    let mut keys: Vec<u64> = Vec::new();
     let mut begun: Vec<VecDeque<Begun>> = clauses.iter().map(|_| VecDeque::new()).collect();
     let mut position = 0;
-    splitter.split(text, |token| {
+    splitter.split(text, &mut |token| {
         for ((number, clause), begun) in clauses.iter().enumerate().zip(&mut begun) {
-            if matches.len() >= MOST_MATCHES {
+            if keys.len() >= MOST_MATCHES {
                 break;
             }
             let found = advance(clause, begun, &token, position);
-            matches.extend(found.into_iter().map(|bytes| Match {
-                clause: number,
-                bytes,
-                chars: 0..0,
-            }));
+            keys.extend(found.into_iter().map(|bytes| Match::key(number, &bytes)));
         }
         position += 1;
     });
-    matches.sort_unstable_by_key(|found| (found.bytes.start, found.bytes.end, found.clause));
+    keys.sort_unstable();
+    let mut matches: Vec<Match> = keys.into_iter().map(Match::of).collect();
     let (mut at, mut chars) = (0, 0);
     for found in &mut matches {
         chars += text.get(at..found.bytes.start).unwrap_or_default().chars().count();
@@ -277,7 +290,7 @@ mod tests {
     #[test]
     fn the_best_stretch_is_shown() {
         let value = serde_json::json!({
-            "title": "One rust",
+            "abstract": "One rust",
             "body": format!("{} rust {} a fast rust engine for text search {}",
                 "lorem ipsum ".repeat(50), "dolor sit ".repeat(50), "amet ".repeat(90)),
         });
@@ -285,7 +298,7 @@ mod tests {
         assert_eq!(snippet.field, "body");
         assert_eq!(snippet.text, "sit  a fast rust engine for text search amet amet amet amet");
         assert_eq!(highlighted(&snippet), ["rust", "engine", "search"]);
-        assert_eq!(of(&value, "rust", 60).unwrap().field, "title");
+        assert_eq!(of(&value, "rust", 60).unwrap().field, "abstract");
         let fields = [("body", 1.0)];
         let query = Query::parse("rust", Fields::Some(&fields)).unwrap();
         let snippet = super::snippet(value.to_string().as_bytes(), &query, 20).unwrap();

@@ -110,7 +110,7 @@ impl Terms {
         Ok(number)
     }
 
-    /// The numbers of the words that begin with `prefix`, ascending; nothing if they are more than
+    /// The numbers of the words that begin with `prefix`, in some order; nothing if they are more than
     /// `most`.
     pub(super) fn with_prefix(&mut self, prefix: &[u8], most: usize) -> Option<Vec<u32>> {
         if self.terms.len() - self.order.len() > LOOSE_WORDS {
@@ -119,32 +119,25 @@ impl Terms {
         let from = self.order.partition_point(|&number| self.text(number) < prefix);
         let sorted = self.order.get(from..).unwrap_or_default();
         let loose = (self.order.len()..self.terms.len()).filter_map(|at| u32::try_from(at).ok());
-        let mut found: Vec<u32> = sorted
+        let found: Vec<u32> = sorted
             .iter()
             .copied()
             .take_while(|&number| self.text(number).starts_with(prefix))
             .chain(loose.filter(|&number| self.text(number).starts_with(prefix)))
             .take(most.saturating_add(1))
             .collect();
-        found.sort_unstable();
         (found.len() <= most).then_some(found)
     }
 
     /// Brings all words into the order. A merge of what is sorted and what is new.
     fn sort(&mut self) {
         let loose = (self.order.len()..self.terms.len()).filter_map(|at| u32::try_from(at).ok());
-        // The first bytes decide most comparisons without a look at the word.
-        let lead = |number: u32| {
-            let text = self.text(number);
-            let mut lead = [0; 8];
-            lead.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
-            u64::from_be_bytes(lead)
-        };
-        let mut new: Vec<(u64, u32)> = loose.map(|number| (lead(number), number)).collect();
-        new.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.text(a.1).cmp(self.text(b.1))));
+        let mut new: Vec<u64> = loose.map(u64::from).collect();
+        self.sort_from(&mut new, 0);
         let mut merged = Vec::with_capacity(self.terms.len());
         let mut old = self.order.iter().copied().peekable();
-        for (_, number) in new {
+        for number in new {
+            let number = low(number);
             while let Some(earlier) = old.next_if(|&old| self.text(old) < self.text(number)) {
                 merged.push(earlier);
             }
@@ -154,10 +147,34 @@ impl Terms {
         self.order = merged;
     }
 
+    /// Sorts numbers by their words, which are the same up to this byte: by the next four bytes, and
+    /// those that have the same four by what follows. No word has a zero byte, so that those that end
+    /// come first.
+    fn sort_from(&self, numbers: &mut [u64], byte: usize) {
+        for number in &mut *numbers {
+            let text = self.text(low(*number)).get(byte..).unwrap_or_default();
+            let mut four = [0; 4];
+            four.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+            *number = u64::from(u32::from_be_bytes(four)) << 32 | u64::from(low(*number));
+        }
+        numbers.sort_unstable();
+        for same in numbers.chunk_by_mut(|a, b| a >> 32 == b >> 32) {
+            // Words are distinct: of those that ended there is one.
+            if same.len() > 1 {
+                self.sort_from(same, byte + 4);
+            }
+        }
+    }
+
     /// Overwrites all words with zeros, before memory is given back.
     pub(super) fn wipe(&mut self) {
         self.texts.wipe();
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+fn low(key: u64) -> u32 {
+    key as u32
 }
 
 #[cfg(test)]
@@ -187,7 +204,9 @@ mod tests {
                     let expected: Vec<u32> = (0..).zip(&model)
                         .filter(|(_, word)| word.starts_with(prefix)).map(|(at, _)| at).collect();
                     let least = expected.len();
-                    prop_assert_eq!(terms.with_prefix(prefix.as_bytes(), least), Some(expected));
+                    let mut found = terms.with_prefix(prefix.as_bytes(), least).unwrap();
+                    found.sort_unstable();
+                    prop_assert_eq!(found, expected);
                     if least > 0 {
                         prop_assert_eq!(terms.with_prefix(prefix.as_bytes(), least - 1), None);
                     }

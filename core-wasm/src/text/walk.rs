@@ -11,18 +11,18 @@ pub(super) const ROOT: &str = "$";
 /// are none. Arrays add nothing to a path.
 ///
 /// On text that is not JSON it ends too, within the text.
-pub(super) fn strings(value: &[u8], emit: &mut impl FnMut(&str, &str)) {
+pub(super) fn strings(value: &[u8], emit: &mut dyn FnMut(&str, &str)) {
     let mut walk = Walk { cursor: Cursor::new(value), path: String::new(), emit };
     walk.value(0);
 }
 
-struct Walk<'a, F> {
+struct Walk<'a> {
     cursor: Cursor<'a>,
     path: String,
-    emit: &'a mut F,
+    emit: &'a mut dyn FnMut(&str, &str),
 }
 
-impl<F: FnMut(&str, &str)> Walk<'_, F> {
+impl Walk<'_> {
     /// Recursion is as deep as the value, which validation bounds.
     fn value(&mut self, depth: usize) {
         match self.cursor.peek() {

@@ -63,34 +63,34 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// Calls `emit` with the tokens of `text`, in order. Linear in its length.
-    pub(super) fn split(&mut self, text: &str, mut emit: impl FnMut(Token<'_>)) {
+    pub(super) fn split(&mut self, text: &str, emit: &mut dyn FnMut(Token<'_>)) {
         let mut at = 0;
         while let Some(&byte) = text.as_bytes().get(at) {
             if byte < 0x80 {
-                at = self.ascii(text, at, &mut emit);
+                at = self.ascii(text, at, emit);
                 continue;
             }
             let rest = text.get(at..).unwrap_or_default();
             let Some(character) = rest.chars().next() else { break };
             let end = at + character.len_utf8();
             match fold(character) {
-                Folded::Break => self.finish(&mut emit),
+                Folded::Break => self.finish(emit),
                 Folded::Dropped => self.stretch(end),
-                Folded::One(one) => self.feed(one, at..end, &mut emit),
+                Folded::One(one) => self.feed(one, at..end, emit),
                 Folded::Several(several) => {
                     for one in several.chars() {
-                        self.feed(one, at..end, &mut emit);
+                        self.feed(one, at..end, emit);
                     }
                 }
             }
             at = end;
         }
-        self.finish(&mut emit);
+        self.finish(emit);
     }
 
     /// Takes the ASCII letters and digits from `at` on, or the one other byte there. Where to go on.
     #[inline]
-    fn ascii(&mut self, text: &str, at: usize, emit: &mut impl FnMut(Token<'_>)) -> usize {
+    fn ascii(&mut self, text: &str, at: usize, emit: &mut dyn FnMut(Token<'_>)) -> usize {
         let rest = text.as_bytes().get(at..).unwrap_or_default();
         let length =
             rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
@@ -116,7 +116,7 @@ impl Splitter {
     }
 
     /// Takes a folded character.
-    fn feed(&mut self, character: char, at: Range<usize>, emit: &mut impl FnMut(Token<'_>)) {
+    fn feed(&mut self, character: char, at: Range<usize>, emit: &mut dyn FnMut(Token<'_>)) {
         let (first, second) = &mut self.waiting;
         if let Some(piece) = second.as_mut().or(first.as_mut())
             && let Some(whole) = compose(piece.character, character)
@@ -165,7 +165,7 @@ impl Splitter {
 
     /// Emits what is under way.
     #[inline]
-    fn finish(&mut self, emit: &mut impl FnMut(Token<'_>)) {
+    fn finish(&mut self, emit: &mut dyn FnMut(Token<'_>)) {
         if self.characters > 0 {
             let range = self.range.clone();
             let head_end = range.end;
@@ -181,12 +181,7 @@ impl Splitter {
         }
     }
 
-    fn emit_piece(
-        &mut self,
-        first: Piece,
-        second: Option<Piece>,
-        emit: &mut impl FnMut(Token<'_>),
-    ) {
+    fn emit_piece(&mut self, first: Piece, second: Option<Piece>, emit: &mut dyn FnMut(Token<'_>)) {
         self.word.clear();
         self.word.push(first.character);
         self.word.extend(second.map(|piece| piece.character));
@@ -230,14 +225,14 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        Splitter::default().split(text, |token| found.push(token.text.to_owned()));
+        Splitter::default().split(text, &mut |token| found.push(token.text.to_owned()));
         found
     }
 
     /// Each token's part of the text.
     fn parts(text: &str) -> Vec<&str> {
         let mut found = Vec::new();
-        Splitter::default().split(text, |token| found.push(&text[token.range]));
+        Splitter::default().split(text, &mut |token| found.push(&text[token.range]));
         found
     }
 
@@ -323,7 +318,7 @@ mod tests {
         fn any_text_splits_at_characters_and_again_the_same(text in any::<String>()) {
             let mut last = 0;
             let mut folded = Vec::new();
-            Splitter::default().split(&text, |token| {
+            Splitter::default().split(&text, &mut |token| {
                 assert!(last <= token.range.start && token.range.start < token.range.end);
                 last = token.range.start;
                 assert!(text.get(token.range.clone()).is_some());

@@ -79,7 +79,7 @@ class Searching(TimedReads):
     ) -> list[Match]:
         """The values that fit a text and a vector best, best first; equal scores go by key.
 
-        Both searches are made, and their rankings are fused.
+        Both searches are made; their scores are brought to 0 to 1, weighted and added up.
 
         Args:
             namespace: Namespace to search.

@@ -230,5 +230,6 @@ class Writing(Operations):
             StorageError: If the log could not be written.
         """
         reply = await self._session.write(op.ERASE, namespace, key)
+        self._session.maintain_in_background()
         count: int = json.loads(reply[2])
         return count

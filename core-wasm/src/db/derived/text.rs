@@ -23,7 +23,14 @@ pub(in crate::db) struct Text {
     rows: HashTable<u32>,
     /// Time of the latest commit that changed which rows are current.
     changed: u64,
+    /// Rows that are not current.
+    old: usize,
+    /// Whether words of erased versions are still in the index.
+    has_erased: bool,
 }
+
+/// Rows that are not current, beside twice as many as are, before the index is made anew.
+const MOST_OLD_ROWS: usize = 10_000;
 
 fn hash(place: Place) -> u64 {
     FixedState::with_seed(0x7465_7874).hash_one(place)
@@ -66,8 +73,24 @@ impl Text {
     /// A version was overwritten or deleted.
     pub(super) fn retire(&mut self, place: Place) {
         if let Some(row) = self.row(place) {
-            self.index.retire(row);
+            self.retire_row(row);
         }
+    }
+
+    /// The version of a row, which was current, is not its key's value any more.
+    pub(in crate::db) fn retire_row(&mut self, row: u32) {
+        self.index.retire(row);
+        self.old += 1;
+    }
+
+    /// Whether the index is mostly of what was overwritten.
+    pub(super) fn is_worn(&self) -> bool {
+        self.old > MOST_OLD_ROWS + 2 * (self.places.len() - self.old.min(self.places.len()))
+    }
+
+    /// Takes the words of erased versions out of memory, if there are any. Linear in the index.
+    pub(super) fn compact(&mut self) -> Result<(), NoMemory> {
+        if core::mem::take(&mut self.has_erased) { self.index.compact() } else { Ok(()) }
     }
 
     /// A commit of this time, which is not acknowledged yet, changed which rows are current.
@@ -84,6 +107,7 @@ impl Text {
     pub(super) fn erase(&mut self, place: Place) {
         let Some(row) = self.row(place) else { return };
         self.index.erase(row);
+        self.has_erased = true;
         if let Ok(entry) = self.rows.find_entry(hash(place), |found| *found == row) {
             entry.remove();
         }

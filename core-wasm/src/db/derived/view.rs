@@ -60,8 +60,9 @@ impl View {
         self.entries = None;
     }
 
-    /// The versions in order, if they are kept. Some may not be visible: not yet, or not any more.
-    pub(in crate::db) fn places(&self) -> Option<impl Iterator<Item = Place>> {
-        Some(self.entries.as_ref()?.iter().map(|(_, place)| *place))
+    /// The versions in order with their keys, if they are kept. Some may not be visible: not yet, or
+    /// not any more. Those with equal keys are in no order.
+    pub(in crate::db) fn entries(&self) -> Option<impl Iterator<Item = (&SortKey, Place)>> {
+        Some(self.entries.as_ref()?.iter().map(|(key, place)| (key, *place)))
     }
 }

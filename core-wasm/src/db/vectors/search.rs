@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_DIMENSION, MAX_TOP_K};
 use crate::log::record::Record;
+use crate::sort::{sort, sort_by};
 use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
@@ -71,7 +72,7 @@ impl Database {
                 let fields = self.versions.record(place).map(Record::fields);
                 fields.map(|fields| (fields.namespace, fields.key))
             };
-            found.sort_by(|one, other| {
+            sort_by(&mut found, |one, other| {
                 other.0.total_cmp(&one.0).then_with(|| names(one.1).cmp(&names(other.1)))
             });
             found.truncate(similar.top_k);
@@ -172,7 +173,7 @@ impl Vectors {
         let models = || {
             let mut models: Vec<String> =
                 held.iter().map(|(_, set)| format!("{:?}", set.model)).collect();
-            models.sort();
+            sort(&mut models);
             models.dedup();
             models.join(", ")
         };
