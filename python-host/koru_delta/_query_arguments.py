@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import isfinite
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from koru_delta import _json
 from koru_delta._arguments import check_limit, check_text, check_top_k, where_bytes
@@ -131,15 +132,19 @@ def _boosts(fields: Fields | None) -> list[tuple[str, float]] | None:
         return [(check_text("fields", fields), 1.0)]
     if not isinstance(fields, Mapping):
         return [(path, 1.0) for path in path_list("fields", fields)]
-    for path, boost in fields.items():
-        check_text("fields", path)
-        number = isinstance(boost, int | float) and not isinstance(boost, bool)
-        if not number or not isfinite(boost) or boost <= 0:
-            raise ValidationError(
-                f"fields[{path!r:.60}]: the boost is {boost!r:.60}",
-                suggestion="give a positive number; 1.0 leaves a field as it is",
-            )
-    return [(path, float(boost)) for path, boost in fields.items()]
+    boosts = cast("Mapping[str, object]", fields)
+    return [(check_text("fields", path), _boost(path, boost)) for path, boost in boosts.items()]
+
+
+def _boost(path: str, boost: object) -> float:
+    if isinstance(boost, int | float) and not isinstance(boost, bool):
+        with suppress(OverflowError):
+            if isfinite(number := float(boost)) and number > 0:
+                return number
+    raise ValidationError(
+        f"fields[{path!r:.60}]: the boost is {boost!r:.60}",
+        suggestion="give a positive number; 1.0 leaves a field as it is",
+    )
 
 
 def hybrid_control(

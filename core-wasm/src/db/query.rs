@@ -18,6 +18,8 @@ use super::{Database, ViewSource};
 /// A scan looks at values one after the other as they lie; candidates of an index are scattered and
 /// have to be sorted. So an index is used if it leaves at most this part of the keys.
 const INDEX_GAIN: usize = 4;
+/// Candidates of an index that are few however little is asked for.
+const MIN_NARROW: usize = 64;
 /// Values over this are asked for room before something is made of them.
 const LONG_VALUE_BYTES: usize = 4096;
 /// A key that grows while the one before is still there, and a copy of it.
@@ -65,7 +67,7 @@ enum Source<'a> {
     /// Those that an index names, in no order.
     Index(String, Vec<Place>),
     /// All that an index has, in its order: ascending or descending.
-    Ordered(&'a str, &'a FieldIndex, bool),
+    Ordered(&'a str, &'a FieldIndex, bool, Option<Lookup>),
 }
 
 impl Database {
@@ -99,10 +101,10 @@ impl Database {
                 let places = places.filter(|place| self.versions.is_visible(*place, horizon));
                 run.sorted(places, &order)?
             }
-            Source::Ordered(field, index, descending) => {
+            Source::Ordered(field, index, descending, range) => {
                 run.explanation.path = "index order";
                 run.explanation.index = Some(field.to_owned());
-                run.by_index_order(index, descending, &order)?
+                run.by_index_order((index, range.as_ref()), descending, &order)?
             }
         };
         let mut explanation = run.explanation;
@@ -204,17 +206,36 @@ impl Database {
 
     /// Chooses where candidates come from.
     fn source(&self, select: &Select<'_>, filter: Option<&Filter>, order: &Order) -> Source<'_> {
-        if let Some((field, places)) = self.narrowed(select, filter) {
-            return Source::Index(field, places);
-        }
         let present = select.at >= self.visible_timestamp;
         let space = self.derived.space(select.namespace).filter(|_| present);
         let leading = order.parts().next().filter(|_| select.limit.is_some());
-        let found = leading.zip(space).and_then(|((path, descending), space)| {
+        let ordered = leading.zip(space).and_then(|((path, descending), space)| {
             let (field, index) = space.indexes().find(|(field, _)| *field == path)?;
-            index.is_single_valued().then_some(Source::Ordered(field, index, descending))
+            index.is_single_valued().then_some((field, index, descending))
         });
+        if let Some((field, index, descending)) = ordered
+            && let Some(plan) =
+                filter.and_then(|filter| filter.plan(&Only(field, index), usize::MAX))
+            && let [(_, range @ Lookup::Range(..))] = plan.parts.as_slice()
+            && !self.is_narrow(select, filter)
+        {
+            return Source::Ordered(field, index, descending, Some(range.clone()));
+        }
+        if let Some((field, places)) = self.narrowed(select, filter) {
+            return Source::Index(field, places);
+        }
+        let found = ordered
+            .map(|(field, index, descending)| Source::Ordered(field, index, descending, None));
         found.unwrap_or(Source::Scan)
+    }
+
+    /// Whether an index leaves so little that it costs less to sort than to walk another in order.
+    fn is_narrow(&self, select: &Select<'_>, filter: Option<&Filter>) -> bool {
+        let wanted = select.offset.saturating_add(select.limit.unwrap_or(usize::MAX));
+        let most = wanted.saturating_mul(INDEX_GAIN).max(MIN_NARROW);
+        let space = self.derived.space(select.namespace);
+        let plan = filter.zip(space).and_then(|(filter, space)| filter.plan(space, most));
+        plan.is_some()
     }
 
     /// What the most selective index leaves of a namespace's values of the present, if that is few
@@ -325,13 +346,13 @@ impl<'a, 's> Run<'a, 's> {
     /// Selects from all of an index in its order; places of one value are sorted among themselves.
     fn by_index_order(
         &mut self,
-        index: &'a FieldIndex,
+        (index, range): (&FieldIndex, Option<&Lookup>),
         descending: bool,
         order: &Order,
     ) -> Result<Vec<&'a Record>> {
         let wanted = self.offset.saturating_add(self.limit.unwrap_or(usize::MAX));
         let mut found: Vec<&Record> = Vec::new();
-        for run in index.runs(None, descending).into_iter().flatten() {
+        for run in index.runs(range, descending).into_iter().flatten() {
             if found.len() >= wanted {
                 break;
             }
@@ -343,6 +364,19 @@ impl<'a, 's> Run<'a, 's> {
         }
         found.truncate(wanted);
         Ok(found.into_iter().skip(self.offset).collect())
+    }
+}
+
+/// One index, as if there were no other.
+struct Only<'a>(&'a str, &'a FieldIndex);
+
+impl Indexes for Only<'_> {
+    fn count(&self, field: &str, lookup: &Lookup, at_most: usize) -> Option<usize> {
+        (field == self.0).then(|| self.1.count(lookup, at_most))
+    }
+
+    fn is_single_valued(&self, field: &str) -> bool {
+        field == self.0 && self.1.is_single_valued()
     }
 }
 

@@ -38,7 +38,7 @@ class TimedReads(Operations):
     def __init__(self, config: Config) -> None:
         """Prepare; nothing is opened."""
         super().__init__(config)
-        self._taken_seconds: dict[tuple[int, str, bytes], float] = {}
+        self._taken_seconds: dict[tuple[object, ...], float] = {}
 
     async def _read_timed(
         self,
@@ -47,13 +47,16 @@ class TimedReads(Operations):
         key: str = "",
         *,
         control: dict[str, Any] | None = None,
-        payload: bytes = b"",
         at: int = NOW,
         vector: bytes | memoryview = b"",
+        where: Mapping[str, Any] | None = None,
+        payload: bytes | None = None,
     ) -> Reply:
-        # Texts and vectors differ from search to search, filters tend to come again.
+        payload = filter_bytes(where) if payload is None else payload
+        # What is asked for differs from time to time; by which fields tends to come again.
         taken = self._taken_seconds
-        kind = (opcode, namespace, payload)
+        ordered = None if control is None else str(control.get("order_by"))
+        kind = (opcode, namespace, ordered, None if where is None else tuple(where))
         long = taken.get(kind, 1.0) > _LONG_SECONDS
         start = perf_counter()
         reply = await self._session.read(
@@ -112,7 +115,7 @@ class Querying(TimedReads):
         """
         reply = await self._read_timed(
             op.QUERY, namespace,
-            control=query_control(order_by, limit, offset, select), payload=filter_bytes(where),
+            control=query_control(order_by, limit, offset, select), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
         return await self._records(reply[2])
@@ -126,9 +129,7 @@ class Querying(TimedReads):
             >>> await db.count("users")
             1
         """
-        reply = await self._read_timed(
-            op.COUNT, namespace, payload=filter_bytes(where), at=to_microseconds(at)
-        )
+        reply = await self._read_timed(op.COUNT, namespace, where=where, at=to_microseconds(at))
         return int(reply[2])
 
     async def aggregate(
@@ -169,7 +170,7 @@ class Querying(TimedReads):
         reply = await self._read_timed(
             op.AGGREGATE, namespace,
             control=aggregate_control(aggregates, group_by, order_by),
-            payload=filter_bytes(where), at=to_microseconds(at),
+            where=where, at=to_microseconds(at),
         )  # fmt: skip
         # Sums may be wider than 64 bits, which the standard library's decoder takes.
         found: list[dict[str, Any]] = json.loads(reply[2])
@@ -193,7 +194,7 @@ class Querying(TimedReads):
         """
         reply = await self._read_timed(
             op.EXPLAIN, namespace,
-            control=query_control(order_by, limit, offset), payload=filter_bytes(where),
+            control=query_control(order_by, limit, offset), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
         return Explanation(**_json.loads(reply[2]))

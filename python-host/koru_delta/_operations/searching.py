@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from koru_delta import _protocol as op
 from koru_delta._operations.querying import TimedReads
-from koru_delta._query_arguments import Fields, filter_bytes, hybrid_control, search_control
+from koru_delta._query_arguments import Fields, hybrid_control, search_control
 from koru_delta._results.matches import Match, text_matches_from_payload
 from koru_delta._times import to_microseconds
 from koru_delta._vectors import vector_bytes
@@ -60,7 +60,7 @@ class Searching(TimedReads):
         """
         reply = await self._read_timed(
             op.SEARCH, namespace, control=search_control(text, top_k, fields),
-            payload=filter_bytes(where), at=to_microseconds(at),
+            where=where, at=to_microseconds(at),
         )  # fmt: skip
         return text_matches_from_payload(reply[2])
 
@@ -103,7 +103,7 @@ class Searching(TimedReads):
         """
         reply = await self._read_timed(
             op.HYBRID, namespace, control=hybrid_control(text, top_k, fields, weight, model),
-            payload=filter_bytes(where), at=to_microseconds(at),
+            where=where, at=to_microseconds(at),
             vector=vector_bytes(query, "the query"),
         )  # fmt: skip
         return text_matches_from_payload(reply[2])

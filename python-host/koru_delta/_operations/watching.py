@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -123,7 +123,7 @@ class Watch(AsyncIterator[Change]):
         return None
 
     @contextmanager
-    def listening(self, tell: Callable[[], None]) -> Iterator[None]:
+    def listening(self, tell: Callable[[], None]) -> Generator[None]:
         """Have ``tell`` called, on any thread, when more was committed."""
         self._session.listeners.append(tell)
         try:
