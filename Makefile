@@ -12,7 +12,7 @@ IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench wheel module lint test-rust toolchain clean FORCE
+.PHONY: help demo test check bench torture fuzz wheel module lint test-rust toolchain clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -34,6 +34,12 @@ check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run all that CI runs
 
 bench: .build/bench/.stamp ## Measure beside other embedded stores
 	.build/bench/bin/python tests/bench/run.py
+
+torture: $(MODULE) .venv/.stamp ## Crash, kill, starve and hammer it for hours; RUN='crash --count 500' for less
+	.venv/bin/python tests/torture/run.py $(RUN)
+
+fuzz: toolchain ## Fuzz the engine natively, a million executions a target; RUNS=10000 for less
+	$(IN_RUST) fuzz/run.sh $(or $(RUNS),1000000)
 
 wheel: $(WHEEL) ## Build the wheel and the sdist into dist
 
