@@ -43,7 +43,7 @@ def tracked_files() -> list[Path]:
 def tracked_texts(suffixes: set[str]) -> Iterator[tuple[str, str]]:
     """Names and contents of tracked files of some kinds."""
     for path in tracked_files():
-        if path.suffix in suffixes:
+        if path.suffix in suffixes and "seeds" not in path.parts:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
