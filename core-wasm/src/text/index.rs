@@ -22,7 +22,7 @@ const KEPT_WORDS: usize = 1 << 16;
 /// index.add(br#""A cafe without jazz""#).unwrap();
 ///
 /// let query = Query::parse("caf\u{e9} -without", Fields::All).unwrap();
-/// let hits = index.search(&query, Among::Current, None, 10, &|a, b| a.cmp(&b)).unwrap();
+/// let hits = index.search(&query, Among::Current, &|_| true, 10, &|a, b| a.cmp(&b)).unwrap().hits;
 /// assert_eq!(hits.iter().map(|hit| hit.row).collect::<Vec<_>>(), [0]);
 /// ```
 #[derive(Default)]
