@@ -52,7 +52,7 @@ async def embed_rows(path: Path, acknowledged: list[int]) -> bool:
 async def test_rows_are_written_in_whole_commits_whatever_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], error: int, short: bool
 ) -> None:
-    size = ROWS_IN_A_COMMIT * (4 * DIMENSION + 20)
+    size = ROWS_IN_A_COMMIT * 4 * DIMENSION
     monkeypatch.setattr(_arguments, "_EMBED_BYTES", size)
     with faulty_os(monkeypatch, tmp_path) as faulty:
         for index in range(MAX_CALLS):
