@@ -13,6 +13,7 @@ import wasmtime
 from koru_delta._hosts import wasmtime_host
 from koru_delta._hosts.module import module_bytes
 from koru_delta._hosts.wasmtime_host import Runtime, WasmtimeHost
+from koru_delta._session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,8 @@ def count_fuel(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wasmtime, "Store", CountingStore)
     runtime = Runtime(module_bytes())
     patch.setattr(wasmtime_host, "shared_runtime", lambda: runtime)
+    # A worker thread at the engine would take of the fuel that is counted.
+    patch.setattr(Session, "maintain_in_background", lambda session: None)
 
 
 def _store(db: SyncDatabase) -> Any:

@@ -159,8 +159,11 @@ def _garbage(moment: Moment, random: Random) -> bytes:
     image = _cut(moment, random)
     size = random.randint(1, MAX_TAIL_BYTES)
     if random.random() < 0.4:
+        # Not directly behind the torn sector: old sectors of equal layout could there complete a
+        # frame whose header is torn, and that is refused as damage, as a foreign frame is.
         sector = random.randrange(len(image) + 1) // SECTOR_BYTES * SECTOR_BYTES
-        return image + bytes(-len(image) % SECTOR_BYTES) + image[sector : sector + size]
+        zeros = bytes(-len(image) % SECTOR_BYTES + SECTOR_BYTES)
+        return image + zeros + image[sector : sector + size]
     tails: Sequence[bytes] = (random.randbytes(size), bytes(size), b"\xff" * size)
     aligned = bytes(-len(image) % 8) if random.random() < 0.5 else b""
     return image + aligned + random.choice(tails)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 POINTS = 8
+UNCHECKED = (
+    1_000  # Fuel is looked at where functions begin and loops go round: not at the very end.
+)
 VECTORS = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
 
 WRITES: dict[str, Callable[[SyncDatabase], Any]] = {
@@ -69,16 +71,9 @@ def opened(place: MemoryStorage) -> SyncDatabase:
     return SyncDatabase(Config(storage=place, max_memory_mb=16, hot_cache_size=0))
 
 
-def idle(db: SyncDatabase) -> None:
-    """Waits until no worker thread is at the engine, which would take of the fuel."""
-    while db._database._session._maintaining:
-        time.sleep(0.0005)
-
-
 def needed(log: bytes, step: Callable[[SyncDatabase], Any]) -> int:
     """How much fuel a step takes."""
     with opened(MemoryStorage(log)) as db:
-        idle(db)
         give_fuel(db, PLENTY)
         step(db)
         return PLENTY - fuel_left(db)
@@ -95,7 +90,6 @@ def without_heads(state: dict[str, Any]) -> dict[str, Any]:
 
 def stopped(db: SyncDatabase, step: Callable[[SyncDatabase], Any], amount: int) -> bool:
     """Carries out a step on so much fuel; whether the engine stopped."""
-    idle(db)
     give_fuel(db, amount)
     try:
         step(db)
@@ -122,8 +116,8 @@ def test_a_write_that_stops_anywhere_is_not_there(log: bytes, name: str) -> None
                 assert state_of(db) == before, amount
                 assert place.data == log
                 step(db)
-            else:  # What took the rest of the fuel is work in the background.
-                assert amount > used // 2
+            else:
+                assert amount > used - UNCHECKED, amount
             assert without_heads(state_of(db)) == after, amount
             assert db.verify().ok
         assert heads_of(bytes(place.data))[:-1] == heads_of(log)
@@ -135,13 +129,14 @@ def test_a_read_that_stops_anywhere_changes_nothing(log: bytes, name: str) -> No
     used = needed(log, step)
     with opened(MemoryStorage(log)) as db:
         expected = step(db)
-        for amount in amounts(used, POINTS):
-            assert stopped(db, step, amount) or amount > used // 2, amount
+    for amount in amounts(used, POINTS):
+        # One database for each: a second search finds the index of the first, and takes less.
+        with opened(MemoryStorage(log)) as db:
+            assert stopped(db, step, amount) or amount > used - UNCHECKED, amount
             if name not in ("query", "aggregate", "verify"):  # These say how long they took.
                 assert repr(step(db)) == repr(expected), amount
             db.put("a", "after", amount)
             assert db.get("a", "after") == amount
-            db.erase("a", "after")
 
 
 def replays(log: bytes, points: int) -> Iterator[int]:
