@@ -154,16 +154,19 @@ def _reordered(moment: Moment, random: Random) -> bytes:
     return bytes(image)
 
 
+def _over_old_sectors(image: bytes, synced: int, size: int, random: Random) -> bytes:
+    """Behind what was synced, from some sector on, the disk holds older sectors of this log."""
+    start = max(-(-synced // SECTOR_BYTES), len(image) // SECTOR_BYTES) * SECTOR_BYTES
+    sector = random.randrange(start + 1) // SECTOR_BYTES * SECTOR_BYTES
+    return image[:start] + bytes(max(0, start - len(image))) + image[sector : sector + size]
+
+
 def _garbage(moment: Moment, random: Random) -> bytes:
     """The file grew, and holds what the disk held there: anything, sectors of this log too."""
     image = _cut(moment, random)
     size = random.randint(1, MAX_TAIL_BYTES)
     if random.random() < 0.4:
-        # Not directly behind the torn sector: old sectors of equal layout could there complete a
-        # frame whose header is torn, and that is refused as damage, as a foreign frame is.
-        sector = random.randrange(len(image) + 1) // SECTOR_BYTES * SECTOR_BYTES
-        zeros = bytes(-len(image) % SECTOR_BYTES + SECTOR_BYTES)
-        return image + zeros + image[sector : sector + size]
+        return _over_old_sectors(image, len(moment.durable), size, random)
     tails: Sequence[bytes] = (random.randbytes(size), bytes(size), b"\xff" * size)
     aligned = bytes(-len(image) % 8) if random.random() < 0.5 else b""
     return image + aligned + random.choice(tails)

@@ -58,9 +58,11 @@ pub enum Found {
     Frame(FrameHeader),
     /// A header whose checksum holds, but which no engine writes.
     Impossible,
-    /// A whole payload under a header of another database or epoch, or under a damaged one.
-    Foreign,
-    /// Anything else: the end of the log, a torn write, damage.
+    /// A header of another database or a later epoch, or a damaged or half-written one. If its payload
+    /// is whole, something else than a torn write made it.
+    Foreign(FrameHeader),
+    /// Anything else: the end of the log, a torn write, damage, what the disk still holds of the file
+    /// that a compaction replaced.
     Nothing,
 }
 
@@ -133,12 +135,15 @@ impl Framing {
         };
         let checked = header.get(..FRAME_HEADER_BYTES - 4)?;
         let is_checked = u32_at(header, 36)? == crc32c_append(self.seed, checked);
-        let is_ours = is_checked && u32_at(header, 12)? == self.epoch;
+        let epoch = u32_at(header, 12)?;
+        if is_checked && epoch < self.epoch {
+            return Some(Found::Nothing);
+        }
+        let is_ours = is_checked && epoch == self.epoch;
         Some(match (is_ours, is_possible) {
             (true, true) => Found::Frame(frame),
             (true, false) => Found::Impossible,
-            // A torn write leaves no header with the checksum of a payload that is all there.
-            (false, true) if payload_len > 0 && frame.payload(bytes).is_some() => Found::Foreign,
+            (false, true) if payload_len > 0 => Found::Foreign(frame),
             (false, _) => Found::Nothing,
         })
     }
@@ -191,11 +196,14 @@ mod tests {
         let mut log = Vec::new();
         Framing::new(&HEADER).write(&mut log, FrameType::Commit, (1, 0), &[b"commits!"]);
         let foreign = Header { database_id: [8; 16], ..HEADER };
-        let older = Header { epoch: 2, ..HEADER };
-        for other in [foreign, older] {
-            let framing = Framing::new(&other);
-            assert_eq!(framing.read_header(&log), Found::Foreign);
-            assert_eq!(framing.read_header(&log[..log.len() - 1]), Found::Nothing, "a torn one");
+        let before = Header { epoch: 2, ..HEADER };
+        for other in [foreign, before] {
+            let found = Framing::new(&other).read_header(&log);
+            let Found::Foreign(header) = found else { panic!("{found:?}") };
+            assert_eq!(header.payload(&log), Some(&b"commits!"[..]));
+            assert_eq!(header.payload(&log[..log.len() - 1]), None, "a torn one");
         }
+        let after = Framing::new(&Header { epoch: 4, ..HEADER });
+        assert_eq!(after.read_header(&log), Found::Nothing, "a frame of the replaced file");
     }
 }

@@ -22,6 +22,8 @@ pub const HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"\x89KORU\r\n\x1a";
 const MAJOR: u16 = 1;
 const MINOR: u16 = 0;
+/// Sequences are counted up from here by one a frame: with this, none ever reaches the end of 64 bits.
+const MAX_FIRST_SEQUENCE: u64 = 1 << 62;
 
 /// What a file header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +88,17 @@ impl Header {
                 "the file uses a feature that this release can only read (open it read-only)",
             ));
         }
+        let first_sequence = u64_at(header, 48).ok_or_else(cut)?;
+        if first_sequence > MAX_FIRST_SEQUENCE {
+            return Err(Error::corrupt(
+                48,
+                "the file begins at a sequence that no database reaches",
+            ));
+        }
         Ok(Self {
             database_id: id_at(header, 24).ok_or_else(cut)?,
             epoch: u32_at(header, 40).ok_or_else(cut)?,
-            first_sequence: u64_at(header, 48).ok_or_else(cut)?,
+            first_sequence,
         })
     }
 }
@@ -120,6 +129,16 @@ mod tests {
         let bytes = HEADER.to_bytes();
         assert_eq!(bytes.len(), HEADER_BYTES);
         assert_eq!(Header::from_bytes(&bytes, true), Ok(HEADER));
+    }
+
+    #[test]
+    fn a_first_sequence_that_would_overflow_is_refused() {
+        let reached = Header { first_sequence: MAX_FIRST_SEQUENCE, ..HEADER };
+        assert_eq!(Header::from_bytes(&reached.to_bytes(), true), Ok(reached));
+        for first_sequence in [MAX_FIRST_SEQUENCE + 1, u64::MAX] {
+            let bytes = Header { first_sequence, ..HEADER }.to_bytes();
+            assert_eq!(Header::from_bytes(&bytes, true).unwrap_err().kind, Kind::Corrupt);
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, Found, FrameHeader, Frame
 use crate::log::header::{HEADER_BYTES, Header};
 use crate::log::record::{Erasure, Record};
 
+/// The least that a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
 /// What one frame of a group did.
 #[derive(Debug)]
 pub enum Entry {
@@ -179,10 +182,17 @@ impl Recovery {
             Found::Impossible => {
                 return Err(Error::corrupt(at, "a frame has an impossible length"));
             }
-            Found::Foreign => {
-                return Err(Error::corrupt(at, "a whole frame is not of this database"));
+            Found::Foreign(frame) if lies_in_one_sector(at) => {
+                if rest.len() < frame.frame_len() {
+                    return Ok(Step::NeedMore(frame.frame_len()));
+                }
+                // A torn write leaves no header with the checksum of a payload that is all there.
+                return match frame.payload(rest) {
+                    Some(_) => Err(Error::corrupt(at, "a whole frame is not of this database")),
+                    None => Ok(Step::Broken),
+                };
             }
-            Found::Nothing => return Ok(Step::Broken),
+            Found::Foreign(_) | Found::Nothing => return Ok(Step::Broken),
         };
         if frame.sequence != self.sequence + 1 {
             return Ok(Step::Broken);
@@ -282,6 +292,12 @@ impl Recovery {
             dropped_bytes: end_of_data.saturating_sub(self.group_offset),
         }))
     }
+}
+
+/// Whether a header at this offset was written whole or not at all. One that lies in two sectors may
+/// be half of the frame written last and half of what the disk held there, its payload included.
+fn lies_in_one_sector(at: u64) -> bool {
+    at % SECTOR_BYTES as u64 <= (SECTOR_BYTES - FRAME_HEADER_BYTES) as u64
 }
 
 fn no_room() -> Error {

@@ -139,3 +139,74 @@ fn hostile_frames_are_refused_before_any_large_allocation() {
         assert_eq!(recover(&file, 64).0.unwrap_err().kind, Kind::Corrupt);
     }
 }
+
+#[test]
+fn old_frames_behind_the_end_are_a_torn_tail() {
+    let (file, ends) = log(4);
+    let whole = Outcome { valid_bytes: ends[3] as u64, dropped_bytes: 0 };
+    for (from, upto) in [(HEADER_BYTES, ends[0]), (ends[0], ends[1]), (HEADER_BYTES, ends[3])] {
+        let old = &file[from..upto];
+        let tail = [&file[..], old].concat();
+        // Zeros at the very end are not counted as dropped.
+        let dropped = old.iter().rposition(|&byte| byte != 0).unwrap() as u64 + 1;
+        let torn = Outcome { dropped_bytes: dropped, ..whole };
+        assert_eq!(recover(&tail, 64), (Ok(torn), 4), "{from}..{upto}");
+    }
+}
+
+#[test]
+fn frames_of_an_older_epoch_behind_the_end_are_a_torn_tail() {
+    let (mut file, ends) = log(2);
+    let older = Framing::new(&Header { epoch: 0, ..HEADER });
+    older.write(&mut file, FrameType::Version, (5, 4), &[b"payload of long ago"]);
+    let dropped_bytes = file.iter().rposition(|&byte| byte != 0).unwrap() + 1 - ends[1];
+    let torn = Outcome { valid_bytes: ends[1] as u64, dropped_bytes: dropped_bytes as u64 };
+    assert_eq!(recover(&file, 64), (Ok(torn), 2));
+    let (mut file, _) = log(2);
+    let newer = Framing::new(&Header { epoch: 2, ..HEADER });
+    newer.write(&mut file, FrameType::Version, (5, 4), &[b"payload of a time to come"]);
+    assert_eq!(recover(&file, 64).0.unwrap_err().kind, Kind::Corrupt);
+}
+
+/// A header that lies in two sectors may have reached the disk in part; the bytes behind the tear are
+/// those of an older frame of the same length at the same place.
+#[test]
+fn a_header_torn_over_an_old_frame_is_a_torn_tail() {
+    let framing = Framing::new(&HEADER);
+    let group = |file: &mut Vec<u8>, sequence, value: &[u8]| {
+        let fields = Fields {
+            timestamp: sequence,
+            previous: None,
+            namespace: "n",
+            key: "k",
+            model: "",
+            causes: &[],
+            kind: ValueKind::Bytes,
+            value,
+            dimension: 0,
+        };
+        let (record, _) = fields.seal(&[]);
+        framing.write(file, FrameType::Version, (sequence, 0), &[record.as_bytes()]);
+        let commit = Commit { count: 1, head: [0; 32] }.to_bytes();
+        framing.write(file, FrameType::Commit, (sequence + 1, 0), &[&commit]);
+    };
+    let mut tears = 0;
+    for size in 1..1100 {
+        let mut file = HEADER.to_bytes();
+        group(&mut file, 1, &vec![b'1'; size]);
+        let at = file.len();
+        let tear = at.next_multiple_of(SECTOR_BYTES) - at;
+        if tear == 0 || tear >= FRAME_HEADER_BYTES {
+            continue;
+        }
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        group(&mut new, 3, b"[2]");
+        group(&mut old, 1, b"[1]");
+        file.extend_from_slice(&new[..tear]);
+        file.extend_from_slice(&old[tear..]);
+        let outcome = recover(&file, 64).0;
+        assert_eq!(outcome.map(|o| o.valid_bytes), Ok(at as u64), "{size}, torn after {tear}");
+        tears += 1;
+    }
+    assert!(tears > 50);
+}
