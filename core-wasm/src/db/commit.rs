@@ -90,8 +90,18 @@ impl<'a> Draft<'a> {
         if self.causes.len() / 16 > MAX_CAUSES {
             return Err(too_large("causes", self.causes.len() / 16, MAX_CAUSES));
         }
-        if self.kind == ValueKind::Json {
-            json::validate(self.value)?;
+        match self.kind {
+            ValueKind::Json => json::validate(self.value)?,
+            ValueKind::Bytes => {}
+            ValueKind::Deleted if self.value.is_empty() && self.vector.is_empty() => {}
+            ValueKind::Deleted => {
+                let message = "a deletion has neither a value nor a vector";
+                return Err(Error::new(
+                    Kind::Invalid,
+                    message,
+                    "write the value, or delete the key",
+                ));
+            }
         }
         let dimension = self.vector.len() / 4;
         if dimension > MAX_DIMENSION || !self.vector.len().is_multiple_of(4) {

@@ -47,6 +47,22 @@ fn new_data_leaves_a_part_of_the_budget_free_to_the_byte() {
     }
 }
 
+/// Found by fuzzing: such a record was written, and then refused when the log was read back.
+#[test]
+fn a_deletion_with_a_value_or_a_vector_is_refused() {
+    let mut db = Database::create(&Options::default());
+    put(&mut db, 1, "k", "[1]").unwrap();
+    let (sequence, head) = (db.sequence(), db.head());
+    let good = Draft::deleted("n", "k");
+    for bad in [Draft { value: b"1", ..good }, Draft { vector: &[0; 8], ..good }] {
+        db.clear_journal();
+        assert_eq!(kind(db.put(at(2), &bad, None)), Some(Kind::Invalid));
+        assert_eq!(kind(db.put_batch(at(2), &[bad, good])), Some(Kind::Invalid));
+        assert_eq!((db.sequence(), db.head(), db.journal()), (sequence, head, &b""[..]));
+    }
+    assert!(db.put(at(2), &good, None).is_ok());
+}
+
 #[test]
 fn a_full_database_reads_deletes_and_erases() {
     let mut db = Database::create(&bounded(8 * MIB));
