@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import wasmtime
 from guests import HEADER, PAGE_BYTES, guest, host_of, reply_header, unsigned
 
 from koru_delta import KoruDeltaError, LimitExceededError, SyncDatabase
 from koru_delta._hosts import wasmtime_host
-from koru_delta._hosts.wasmtime_host import InstanceLostError, Runtime
+from koru_delta._hosts.base import InstanceLostError
+from koru_delta._hosts.wasmtime_host import Runtime
 from koru_delta._protocol import GET, REPLY_HEADER
 
 if TYPE_CHECKING:
@@ -152,13 +154,81 @@ def test_another_protocol_is_refused(version: int) -> None:
         guest(before='(import "env" "t" (table 1 funcref))'),
         guest(memory="(memory 2)"),
         guest(memory='(memory 2) (func (export "memory"))'),
+        guest(memory='(memory 2) (table (export "memory") 1 funcref)'),
+        guest(memory='(memory 2) (global (export "memory") i32 (i32.const 0))'),
+        guest(memory='(memory (export "memory") i64 2)'),
         b"\0asm\1\0\0\0",
+        b"",
+        b"no module",
     ],
-    ids=["function", "global", "import", "table import", "no memory", "false memory", "empty"],
-)
+    ids=[
+        "function", "global", "import", "table import", "no memory", "a function as memory",
+        "a table as memory", "a global as memory", "a memory of 64 bits", "empty", "nothing",
+        "text",
+    ],
+)  # fmt: skip
 def test_other_imports_or_exports_are_refused(module: bytes) -> None:
     with pytest.raises(KoruDeltaError, match="not the engine"):
         host_of(module)
+
+
+SIGNATURES = {
+    "koru_abi_version": ("", "i32"),
+    "koru_request": ("i32", "i32"),
+    "koru_call": ("i32 i32", "i32"),
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+@pytest.mark.parametrize("result", ["i32", "", "i64", "f32", "funcref", "i32 i32"])
+@pytest.mark.parametrize("more", ["", "i32", "i64", "f64"])
+def test_functions_of_other_types_are_refused(name: str, result: str, more: str) -> None:
+    functions = []
+    for each, (parameters, right) in SIGNATURES.items():
+        given = f"{parameters} {more}".strip() if each == name else parameters
+        gives = result if each == name else right
+        functions.append(f'(func (export "{each}") (param {given}) (result {gives}) unreachable)')
+    module = bytes(
+        wasmtime.wat2wasm(f'(module (memory (export "memory") 2) {" ".join(functions)})')
+    )
+    if (result, more) == ("i32", ""):
+        with pytest.raises(KoruDeltaError, match="could not be started"):
+            host_of(module)  # Its version traps.
+        return
+    with pytest.raises(KoruDeltaError, match="not the engine"):
+        host_of(module)
+
+
+@pytest.mark.parametrize("module", [
+    guest(version="(loop br 0) unreachable"),
+    guest(after="(func $f (loop br 0)) (start $f)"),
+    guest(version="(call 0)"),
+    guest(version="unreachable"),
+    guest(after='(data (i32.const -1) "outside")'),
+    guest(memory='(memory (export "memory") 65536)'),
+    guest(after="(table 10001 funcref)"),
+    guest(after="(table 4000000000 funcref)"),
+    guest(after="(table 1 funcref) (table 1 funcref)"),
+], ids=[
+    "endless version", "endless start", "endless recursion", "trap", "data outside",
+    "4 GiB at once", "large table", "huge table", "two tables",
+])  # fmt: skip
+def test_a_guest_that_does_not_come_up_is_refused_in_time(module: bytes) -> None:
+    start = time.monotonic()
+    with pytest.raises(KoruDeltaError, match="could not be started") as caught:
+        host_of(module, timeout=0.1)
+    assert time.monotonic() - start < 5
+    assert caught.value.suggestion
+
+
+def test_a_table_that_grows_without_end_stops_growing() -> None:
+    grow = """
+        (loop (br_if 0 (i32.ne (table.grow (ref.null func) (i32.const 100)) (i32.const -1))))
+        (i32.store (i32.const 512) (table.size))
+        i32.const 512"""
+    module = guest(call=grow, after="(table 1 funcref)")
+    with contextlib.closing(host_of(module)) as host:
+        assert host.call(GET, b"")[0] == 9901, "the status is the size that was reached"
 
 
 def test_a_guest_that_fails_at_its_start_is_refused() -> None:

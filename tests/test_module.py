@@ -7,7 +7,8 @@ import hashlib
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import wasmtime
@@ -23,10 +24,8 @@ from koru_delta._hosts.module import module_bytes
 from koru_delta._hosts.wasmtime_host import Runtime, WasmtimeHost, shared_runtime
 from koru_delta._protocol import REQUEST_HEADER, Status
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 MIB = 1 << 20
+ROOT = Path(__file__).parent.parent
 
 
 # What the module is.
@@ -110,6 +109,16 @@ def test_a_module_without_its_hash_is_refused(
         module_bytes()
 
 
+def test_releases_of_wasmtime_with_known_vulnerabilities_are_not_taken() -> None:
+    import tomllib
+    from importlib.metadata import version
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (floor,) = (line for line in project["dependencies"] if line.startswith("wasmtime"))
+    assert floor.startswith("wasmtime>=50.0.1;")
+    assert tuple(map(int, version("wasmtime").split("."))) >= (50, 0, 1)
+
+
 # Where its compiled code is kept.
 
 
@@ -149,6 +158,71 @@ class TestCompileCache:
         assert host_works(Runtime(module_bytes()))
         assert {path: path.stat().st_size for path in whole} == whole
 
+    def entry_of_the_engine(self, cache_home: Path) -> Path:
+        """The compiled engine, which a runtime has kept."""
+        Runtime(module_bytes())
+        digest = hashlib.sha256(module_bytes()).hexdigest()
+        (entry,) = (cache_home / "compiled").glob(f"{digest}.*")
+        return entry
+
+    @pytest.mark.parametrize("where", [0.1, 0.5, 0.9, 1.0])
+    def test_a_changed_byte_of_compiled_code_is_refused(
+        self, cache_home: Path, monkeypatch: pytest.MonkeyPatch, where: float
+    ) -> None:
+        entry = self.entry_of_the_engine(cache_home)
+        whole = entry.read_bytes()
+        at = int(where * (len(whole) - 1))
+        entry.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        loaded: list[str] = []
+        real = wasmtime.Module.deserialize_file
+        monkeypatch.setattr(
+            wasmtime.Module,
+            "deserialize_file",
+            lambda engine, path: loaded.append(path) or real(engine, path),
+        )
+        assert host_works(Runtime(module_bytes()))
+        assert str(entry) not in loaded
+        assert entry.read_bytes() == whole, "it was compiled anew and replaced"
+        assert host_works(Runtime(module_bytes()))
+        assert str(entry) in loaded
+
+    def test_other_code_under_the_name_of_the_engine_is_refused(self, cache_home: Path) -> None:
+        entry = self.entry_of_the_engine(cache_home)
+        Runtime(guest())
+        foreign = next(p for p in entry.parent.iterdir() if p.name[:64] != entry.name[:64])
+        entry.write_bytes(foreign.read_bytes())
+        assert host_works(Runtime(module_bytes()))
+
+    @pytest.mark.parametrize("mode", [0o602, 0o620, 0o666])
+    def test_an_entry_that_others_may_write_to_is_refused(
+        self, cache_home: Path, mode: int
+    ) -> None:
+        entry = self.entry_of_the_engine(cache_home)
+        entry.chmod(mode)
+        assert host_works(Runtime(module_bytes()))
+        assert entry.stat().st_mode & 0o022 == 0, "it was replaced"
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+    def test_an_entry_of_somebody_else_is_refused(self, cache_home: Path) -> None:
+        entry = self.entry_of_the_engine(cache_home)
+        os.chown(entry, 12345, -1)
+        assert host_works(Runtime(module_bytes()))
+        assert entry.stat().st_uid == os.geteuid(), "it was replaced"
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+    def test_a_pipe_in_the_place_of_an_entry_blocks_nothing(self, cache_home: Path) -> None:
+        entry = self.entry_of_the_engine(cache_home)
+        entry.unlink()
+        os.mkfifo(entry, 0o600)
+        assert host_works(Runtime(module_bytes()))
+
+    def test_a_directory_in_the_place_of_an_entry_is_left_alone(self, cache_home: Path) -> None:
+        entry = self.entry_of_the_engine(cache_home)
+        entry.unlink()
+        entry.mkdir()
+        assert host_works(Runtime(module_bytes()))
+        assert entry.is_dir()
+
     def test_a_link_to_compiled_code_is_not_followed(
         self, cache_home: Path, tmp_path: Path
     ) -> None:
@@ -181,6 +255,13 @@ class TestCompileCache:
         assert cache_directory() is None
         assert host_works(Runtime(guest()))
         assert list((cache_home / "compiled").iterdir()) == []
+
+    def test_a_link_in_the_place_of_the_parent_is_not(
+        self, cache_home: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "elsewhere" / "compiled").mkdir(parents=True, mode=0o700)
+        cache_home.symlink_to(tmp_path / "elsewhere")
+        assert cache_directory() is None
 
     def test_a_link_to_a_directory_is_not(self, cache_home: Path, tmp_path: Path) -> None:
         elsewhere = tmp_path / "elsewhere"

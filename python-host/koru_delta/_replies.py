@@ -26,7 +26,7 @@ def raise_error(
     try:
         details = json.loads(reply[2])
         message, suggestion = details["message"], details["suggestion"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise KoruDeltaError(f"the engine's error {status} cannot be read") from None
     if "index" in details:
         message = f"{item} {details['index']}: {message}"

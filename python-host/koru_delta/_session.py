@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeAlias, 
 
 from koru_delta import _protocol as op
 from koru_delta._forks import open_sessions
-from koru_delta._hosts.base import Host
-from koru_delta._hosts.wasmtime_host import InstanceLostError, WasmtimeHost
+from koru_delta._hosts.answers import check_file_header, check_frames, progress_of
+from koru_delta._hosts.base import Host, InstanceLostError
+from koru_delta._hosts.wasmtime_host import WasmtimeHost
 from koru_delta._hot_cache import HotCache
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply
 from koru_delta._refusal import Refusal, closed, refuse_names
@@ -153,7 +154,7 @@ class Session:
                 reply = self._checked(host, op.OPEN, pack(control=control))
                 sequence = reply[4]
                 if self.storage is not None:
-                    self.storage.create(reply[3])
+                    self.storage.create(check_file_header(reply[3]))
         except BaseException:
             host.close()
             raise
@@ -188,10 +189,10 @@ class Session:
             reply = self._feed(host, storage, {**control, "offset": offset}, length, size)
             if reply[0]:
                 raise_error(reply)
-            progress = json.loads(reply[2])
-            if "valid_bytes" in progress:
-                return reply[4], progress["valid_bytes"], progress["dropped_bytes"]
-            offset, want = progress["offset"], progress["want"]
+            progress = progress_of(reply[2], offset, length, size)
+            if progress.valid_bytes is not None:
+                return reply[4], progress.valid_bytes, progress.dropped_bytes
+            offset, want = progress.offset, progress.want
 
     @staticmethod
     def _feed(
@@ -210,7 +211,8 @@ class Session:
                 return reply
         # The storage has only copies to give, or became shorter: its writer has closed it.
         data = storage.read(offset, length)
-        flags = op.FLAG_END if offset + len(data) >= size or not data else 0
+        is_last = len(data) < length or offset + length >= size
+        flags = op.FLAG_END if is_last else 0
         return host.call(op.REPLAY, pack(control=options, payload=data, flags=flags))
 
     @staticmethod
@@ -404,6 +406,8 @@ class Session:
         """Call the instance, and put a write's frames into the log in the engine's order."""
         try:
             reply = self._host.call(opcode, request)
+            if reply[3]:
+                check_frames(reply, self.log.taken)
         except InstanceLostError as error:
             raise self._lose(error) from error
         return reply, self.log.append(reply[3], reply[4])
@@ -540,8 +544,10 @@ class Session:
     @property
     def head(self) -> str:
         """Hash of the latest commit."""
-        with self._lock:
-            return self._checked(self._host, op.HEAD, pack())[2].decode()
+        reply = self.call(op.HEAD, pack())
+        if reply[0]:
+            raise_error(reply)
+        return reply[2].decode()
 
     def memory_bytes(self) -> int:
         """Bytes of linear memory taken."""

@@ -6,6 +6,15 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from koru_delta._protocol import Reply
+from koru_delta.errors import KoruDeltaError
+
+
+class InstanceLostError(KoruDeltaError):
+    """The instance trapped or misbehaved; whatever the log holds is safe."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message, suggestion="open the database again, and report what led to it")
+        self.timed_out = timed_out
 
 
 class Host(Protocol):

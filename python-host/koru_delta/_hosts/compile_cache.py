@@ -7,15 +7,19 @@ time.
 
 wasmtime has a cache of its own, which compresses what it keeps: decompressing and copying took some
 14 ms of each start. Here an entry is the file that wasmtime maps, named by the SHA-256 of the
-module. wasmtime itself refuses one of another release, of other settings or for another processor.
+module and by that of the code itself, which is checked: what a disk or a careless hand changed is
+compiled anew. wasmtime itself refuses code of another release, of other settings or for another
+processor.
 """
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +37,11 @@ def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _is_private(directory: Path) -> bool:
+def _is_private(status: os.stat_result, kind: Callable[[int], bool]) -> bool:
     if sys.platform == "win32":
-        return True  # A user's profile is closed to others by its access list.
-    status = directory.lstat()
+        return kind(status.st_mode)  # A user's profile is closed to others by its access list.
     return (
-        stat.S_ISDIR(status.st_mode)
+        kind(status.st_mode)
         and status.st_uid == os.geteuid()
         and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     )
@@ -49,15 +52,21 @@ def cache_directory() -> Path | None:
     try:
         directory = _cache_home() / "koru-delta" / "compiled"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_private(directory) or not _is_private(directory.parent):
-            return None
+        for part in (directory, directory.parent):
+            if not _is_private(part.lstat(), stat.S_ISDIR):
+                return None
     except (OSError, RuntimeError):
         return None
     return directory
 
 
-def compiled(engine: wasmtime.Engine, module: bytes) -> wasmtime.Module:
+def compiled(engine: wasmtime.Engine, module: bytes, digest: str | None = None) -> wasmtime.Module:
     """The module, from the cache if it is there, else compiled and kept.
+
+    Args:
+        engine: Which engine is to run it.
+        module: The module.
+        digest: Its SHA-256 in hexadecimal digits, if that is known.
 
     Raises:
         WasmtimeError: If it is no module.
@@ -65,24 +74,45 @@ def compiled(engine: wasmtime.Engine, module: bytes) -> wasmtime.Module:
     directory = cache_directory()
     if directory is None:
         return wasmtime.Module(engine, module)
-    import hashlib  # Here: it takes milliseconds to import.
-
     # The place of wasmtime keeps installations of different releases from taking turns at an entry.
-    place = hashlib.sha256(os.fsencode(wasmtime.__file__)).hexdigest()
-    entry = directory / f"{hashlib.sha256(module).hexdigest()}.{place[:16]}"
+    place = _sha256(os.fsencode(wasmtime.__file__))
+    stem = f"{digest or _sha256(module)}.{place[:16]}."
     # An entry that cannot be used, or kept, costs time, nothing else.
-    with contextlib.suppress(OSError, wasmtime.WasmtimeError):
-        if stat.S_ISREG(entry.lstat().st_mode):
-            return wasmtime.Module.deserialize_file(engine, str(entry))
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            entry = directory / name
+            with contextlib.suppress(OSError, ValueError, wasmtime.WasmtimeError):
+                if name.startswith(stem) and _is_whole(entry, name.removeprefix(stem)):
+                    return wasmtime.Module.deserialize_file(engine, str(entry))
     made = wasmtime.Module(engine, module)
     with contextlib.suppress(OSError, wasmtime.WasmtimeError):
-        _keep(entry, made.serialize())
+        _keep(directory, stem, made.serialize())
     return made
 
 
-def _keep(entry: Path, code: bytes | bytearray) -> None:
-    """Write an entry whole or not at all, and let the oldest go if there are many."""
-    temporary = entry.with_name(f"{entry.name}.{os.getpid()}")
+def _sha256(data: bytes | bytearray | mmap.mmap) -> str:
+    import hashlib  # Here: it takes milliseconds to import.
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _is_whole(entry: Path, digest: str) -> bool:
+    """Whether an entry is a file of this user alone, with the content that its name says."""
+    flags = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+    fd = os.open(entry, sum((getattr(os, name, 0) for name in flags), os.O_RDONLY))
+    try:
+        if not _is_private(os.fstat(fd), stat.S_ISREG):
+            return False
+        with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as code:
+            return _sha256(code) == digest
+    finally:
+        os.close(fd)
+
+
+def _keep(directory: Path, stem: str, code: bytes | bytearray) -> None:
+    """Write an entry whole or not at all, and let go what it replaces and the oldest if many."""
+    entry = directory / f"{stem}{_sha256(code)}"
+    temporary = directory / f"{os.getpid()}.{stem}new"
     try:
         with temporary.open("xb") as file:
             file.write(code)
@@ -91,6 +121,8 @@ def _keep(entry: Path, code: bytes | bytearray) -> None:
         temporary.replace(entry)
     finally:
         temporary.unlink(missing_ok=True)
-    entries = [path for path in entry.parent.iterdir() if path.is_file()]
-    for old in sorted(entries, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
-        old.unlink()
+    entries = [path for path in directory.iterdir() if not path.is_dir()]
+    entries.sort(key=lambda path: path.lstat().st_mtime)
+    for old in entries[:-_KEPT] + [path for path in entries if path.name.startswith(stem)]:
+        if old != entry:
+            old.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from koru_delta.errors import KoruDeltaError
 _MODULE: Final = Path(__file__).parent.parent / "koru_delta_core.wasm"
 
 
-def module_bytes() -> bytes:
-    """The module, checked against the SHA-256 that was recorded when it was built.
+def module_and_digest() -> tuple[bytes, str]:
+    """The module, checked against the SHA-256 that was recorded when it was built; and that one.
 
     Raises:
         KoruDeltaError: If it is missing or not what was built.
@@ -31,4 +31,9 @@ def module_bytes() -> bytes:
             f"the engine at {_MODULE} is not the one that was built: its SHA-256 differs",
             suggestion="install koru-delta again, and find out what changed the file",
         )
-    return data
+    return data, digest
+
+
+def module_bytes() -> bytes:
+    """The module alone, checked as well."""
+    return module_and_digest()[0]

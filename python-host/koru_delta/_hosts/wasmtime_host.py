@@ -14,6 +14,7 @@ from typing import Final
 
 import wasmtime
 
+from koru_delta._hosts.base import InstanceLostError
 from koru_delta._hosts.compile_cache import compiled
 from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
 from koru_delta._hosts.fast_call import (
@@ -24,7 +25,7 @@ from koru_delta._hosts.fast_call import (
     fast_calls_work,
     memory_view,
 )
-from koru_delta._hosts.module import module_bytes
+from koru_delta._hosts.module import module_and_digest
 from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
@@ -37,24 +38,22 @@ _EXPORTS: Final = {
 }
 _KEPT_REQUEST_BYTES: Final = 1 << 20
 """A request longer than this makes the module give its buffer back; the engine's own bound."""
+_TABLE_ELEMENTS: Final = 10_000
+"""The engine's table of functions has some hundreds, and never grows."""
 _NEVER: Final = 1 << 62
 _LOST: Final = -2
 """No tick of the clock: a lost instance finds its deadline out of date at every call."""
 
 
-class InstanceLostError(KoruDeltaError):
-    """The instance trapped or misbehaved; whatever the log holds is safe."""
-
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
-        super().__init__(message, suggestion="open the database again, and report what led to it")
-        self.timed_out = timed_out
-
-
 class Runtime:
     """One engine and one compiled module, shared by all databases of a process."""
 
-    def __init__(self, module: bytes) -> None:
+    def __init__(self, module: bytes, digest: str | None = None) -> None:
         """Compile the module, or take it from the compile cache.
+
+        Args:
+            module: The module.
+            digest: Its SHA-256 in hexadecimal digits, if that is known.
 
         Raises:
             KoruDeltaError: If it is not the module that this release speaks to.
@@ -66,7 +65,7 @@ class Runtime:
         self.clock = EpochClock(self.engine)
         self.call_path = FastCall if fast_calls_work(self.engine) else PublicCall
         try:
-            self.module = compiled(self.engine, module)
+            self.module = compiled(self.engine, module, digest)
         except wasmtime.WasmtimeError as error:
             raise _foreign_module() from error
         exports = {export.name: _signature(export.type) for export in self.module.exports}
@@ -97,7 +96,7 @@ def _function(function: object) -> wasmtime.Func:
 @functools.cache
 def shared_runtime() -> Runtime:
     """The process's runtime, made when first needed."""
-    return Runtime(module_bytes())
+    return Runtime(*module_and_digest())
 
 
 class WasmtimeHost:
@@ -112,7 +111,13 @@ class WasmtimeHost:
         self._armed_at = -1
         self._lost: InstanceLostError | None = None
         self._store = store = wasmtime.Store(runtime.engine)
-        store.set_limits(memory_size=max_memory_bytes, instances=1, memories=1, tables=1)
+        store.set_limits(
+            memory_size=max_memory_bytes,
+            table_elements=_TABLE_ELEMENTS,
+            instances=1,
+            memories=1,
+            tables=1,
+        )
         store.set_epoch_deadline(self._timeout_ticks)
         runtime.clock.acquire()
         try:

@@ -78,6 +78,7 @@ class NoLog:
     """Stands where a database in memory has no log: every write is acknowledged at once."""
 
     synced = 0
+    taken = 0
 
     def __init__(self, listeners: Listeners = ()) -> None:
         """Begin before the first write."""
@@ -123,6 +124,7 @@ class CommitLog:
         self.storage = storage
         self.acknowledged = sequence
         self.synced = sequence
+        self.taken = sequence
         self.failure: StorageError | None = None
         self.poisoned = False
         self.end = storage.size
@@ -145,7 +147,7 @@ class CommitLog:
             group = self._group
             group.frames.append(frames)
             group.size += len(frames)
-            group.sequence = sequence
+            group.sequence = self.taken = sequence
             self.end += len(frames)
             if not self._wait and self.failure is None:
                 self.acknowledged = sequence
@@ -227,7 +229,7 @@ class CommitLog:
             if not self.poisoned:
                 self.failure = None
             self.end = self.storage.size
-            self.acknowledged = self.synced = sequence
+            self.acknowledged = self.synced = self.taken = sequence
 
     def sync(self) -> None:
         """Sync the storage, and note how long it takes."""
