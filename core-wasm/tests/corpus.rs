@@ -42,7 +42,8 @@ fn recall_at_10_on_real_embeddings() {
             let mut run = |mode, graph| {
                 let tie = |a: u32, b: u32| a.cmp(&b);
                 let filter = Filter::Current;
-                let request = Request { k: 10, threshold: None, filter, mode, tie: &tie, graph };
+                let request =
+                    Request { k: 10, threshold: None, filter, mode, tie: &tie, weigh: None, graph };
                 search(&rows, &query, &request, &mut scratch)
             };
             let exact = run(Mode::Exact, None);

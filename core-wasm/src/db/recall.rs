@@ -1,9 +1,10 @@
 //! Recall: the memories that fit a question, by how relevant, how recent and how important they are.
 //!
-//! A memory is a value with a number `importance`. Its score is
+//! A memory is a value with a number `importance`. Its score is `relevance * lift`, with
 //!
 //! ```text
-//! relevance * (w1 + w2 * recency + w3 * importance) / (w1 + w2 + w3)
+//! relevance = (1 - share) * text + share * max(0, cosine)
+//! lift = (w1 + w2 * recency + w3 * importance) / (w1 + w2 + w3)
 //! ```
 //!
 //! Relevance is a factor, so recency and importance order what matches and lift nothing that does
@@ -11,19 +12,47 @@
 //! and 1. Relevance by text is BM25 over its ideal, which is the score of a document with every word
 //! so often that more would not count. Recency halves with each half-life since the version was
 //! written.
+//!
+//! # Theory of operation
+//!
+//! Every memory that could be among the best is looked at, and hardly any other.
+//!
+//! 1. A search by vector ranks by `cosine * lift`, which is at most the cosine, so its bounds hold. It
+//!    finds the best [`NEAR_EACH`] for each memory that is wanted. What it leaves out has at most the
+//!    last one's `cosine * lift`, or a cosine too small to match without a word.
+//! 2. The text index scores each memory that has one of the words. With what vectors can add at most
+//!    to one that is not among the near ones, most cannot reach the worst of the best in hand. The
+//!    others wait, and are looked at by what they can reach, the best first, until no other can be
+//!    among the best.
+//! 3. What is near and has no word joins on the way.
+//!
+//! Since words only add to a score, what is near but left out in the first step, and has no word, is
+//! behind as many as are wanted. The text index knows each row's importance, so that no value is read
+//! for it ([`Text::find_importances`](super::derived::Text::find_importances)).
+
+use core::ops::{Range, RangeInclusive};
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_TOP_K;
-use crate::query::Field;
+use crate::log::record::Record;
+use crate::query::{Field, Filter};
+use crate::text::{Among, Query};
 
 use super::derived::indexed;
+use super::vectors::{Near, Weighing};
 use super::versions::Place;
 use super::{Database, Similar, TextSearch};
-use crate::log::record::Record;
-use crate::sort::sort_by;
+
+mod best;
+mod lift;
+mod ranking;
+
+use best::Ranked;
+use lift::Lift;
+use ranking::{Asked, Ranking};
 
 /// A question to memories.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Recall<'a> {
     /// Where to look, for which words, and with what filter; `top_k` is how many to recall.
     pub search: TextSearch<'a>,
@@ -31,6 +60,8 @@ pub struct Recall<'a> {
     pub query: Option<&'a [f32]>,
     /// Model of the vectors; `None` for the one that fits.
     pub model: Option<&'a str>,
+    /// Only memories that were written at these times, in microseconds since 1970.
+    pub written: RangeInclusive<u64>,
     /// Only memories of at least this relevance.
     pub min_relevance: f64,
     /// Time of the question, in microseconds since 1970.
@@ -62,83 +93,103 @@ pub struct Recalled<'a> {
     pub record: &'a Record,
 }
 
-/// Candidates of each side, for each memory that is asked for, and at least.
-const CANDIDATES_EACH: usize = 8;
-const MIN_CANDIDATES: usize = 100;
-/// Candidates of each side, if so many are needed to be sure of the order: what is beyond them is
-/// less relevant than each of them, and not looked at for being newer or more important.
-const MAX_CANDIDATES: usize = 2000;
-
-/// A candidate with its score.
-struct Ranked {
-    place: Place,
-    score: f64,
-    relevance: f64,
-    recency: f64,
-    importance: f64,
-}
-
-/// A candidate: its place, its relevance by text, and its cosine.
-type Candidate = (Place, f64, Option<f64>);
+/// Near memories that a search by vector finds, for each one that is wanted, and at least.
+const NEAR_EACH: usize = 2;
+const MIN_NEAR: usize = 20;
+/// More than rounding to float32 takes from a product.
+const SLACK: f64 = 1.0 + 1e-6;
 
 impl Database {
     /// The memories that fit a question best, best first; equal scores by key.
     ///
     /// # Errors
-    /// As [`Database::search`] and [`Database::similar`].
+    /// `Invalid` for weights or shares out of their range, and as [`Database::search`] and
+    /// [`Database::similar`].
     pub fn recall(&mut self, recall: &Recall<'_>) -> Result<Vec<Recalled<'_>>> {
         recall.check()?;
-        let wanted = recall.search.top_k;
-        let mut depth = wanted.saturating_mul(CANDIDATES_EACH).clamp(MIN_CANDIDATES, MAX_TOP_K);
-        let ranked = loop {
-            let (candidates, missed) = self.recall_candidates(recall, depth)?;
-            let ranked = self.rank(recall, candidates);
-            let worst = wanted.checked_sub(1).and_then(|last| ranked.get(last));
-            // What was not looked at has at most this score, were it new and important.
-            let decided = missed <= 0.0 || worst.is_some_and(|worst| worst.score >= missed);
-            if decided || depth >= MAX_CANDIDATES {
-                break ranked;
-            }
-            depth = MAX_CANDIDATES;
-        };
-        let namespace = recall.search.namespace;
-        let recalled = ranked.into_iter().take(wanted).filter_map(|ranked| {
+        let search = &recall.search;
+        let query = search.query()?;
+        let filter = search.filter.map(Filter::parse).transpose()?;
+        if self.keyspace.keys(search.namespace).is_none() {
+            return Ok(Vec::new());
+        }
+        let places = self.places_written(&recall.written);
+        let seen = self.text_rows(search.namespace, search.at)?;
+        let Self { derived, versions, .. } = self;
+        if let Some(text) = derived.space_mut(search.namespace).text.as_mut() {
+            text.find_importances(versions).map_err(|_| no_room())?;
+        }
+        let near = self.near(recall, &places)?;
+        let ranked = self.rank(recall, &query, filter.as_ref(), (seen, places), near)?;
+        let recalled = ranked.into_iter().filter_map(|ranked| {
             let record = self.versions.record(ranked.place)?;
             let Ranked { score, relevance, recency, importance, .. } = ranked;
-            let created_us = self.created(namespace, record);
+            let created_us = self.created(search.namespace, record);
             Some(Recalled { score, relevance, recency, importance, created_us, record })
         });
         Ok(recalled.collect())
     }
 
-    /// The candidates that match, best first.
-    fn rank(&self, recall: &Recall<'_>, candidates: Vec<Candidate>) -> Vec<Ranked> {
-        let field = Field::new("importance");
-        let share = recall.share();
-        let [first, second, third] = recall.weights;
-        let rank = |(place, by_text, cosine): Candidate| {
-            let record = self.versions.record(place)?;
-            let cosine = cosine.unwrap_or(0.0).clamp(0.0, 1.0);
-            let relevance = (1.0 - share) * by_text + share * cosine;
-            let matches = by_text > 0.0 || cosine >= recall.min_cosine;
-            if !matches || relevance <= 0.0 || relevance < recall.min_relevance {
+    /// The places of versions that were written at these times.
+    fn places_written(&self, written: &RangeInclusive<u64>) -> Range<Place> {
+        let after = |time: Option<u64>| time.map_or(0, |time| self.versions.first_after(time));
+        let end = if *written.end() == u64::MAX { Place::MAX } else { after(Some(*written.end())) };
+        after(written.start().checked_sub(1))..end
+    }
+
+    /// What is near by vector, whether or not it has a word; `None` without vectors to compare.
+    fn near(&mut self, recall: &Recall<'_>, places: &Range<Place>) -> Result<Option<Near>> {
+        let Some(vector) = recall.query.filter(|_| recall.share() > 0.0) else { return Ok(None) };
+        let namespace = recall.search.namespace;
+        if recall.model.is_some_and(|model| !self.vectors.has_model(namespace, model)) {
+            return Ok(None);
+        }
+        let similar = recall.similar(vector);
+        let Some(seen) = self.seen_rows(&similar)? else { return Ok(None) };
+        let Self { vectors, versions, derived, .. } = self;
+        let text = derived.space(namespace).and_then(|space| space.text.as_ref());
+        let lift = Lift::new(recall);
+        let least = recall.least_cosine();
+        let weigh = |place: Place, cosine: f32| {
+            if cosine <= 0.0 || f64::from(cosine) < least {
                 return None;
             }
-            #[expect(clippy::cast_precision_loss, reason = "an age, for its half-lives")]
-            let age = recall.now_us.saturating_sub(record.fields().timestamp) as f64;
-            let recency = (-age / recall.half_life_us).exp2();
-            let importance = field.number(indexed(record)).unwrap_or(0.0).clamp(0.0, 1.0);
-            let lift = first + second * recency + third * importance;
-            let score = relevance * lift / (first + second + third);
-            Some(Ranked { place, score, relevance, recency, importance })
+            let version = versions.get(place)?;
+            let known = text.and_then(|text| text.importance(text.row(place)?));
+            let importance = known.or_else(|| Some(importance(version.record.as_ref()?)))?;
+            let (lift, _) = lift.of(version.timestamp, importance);
+            #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
+            let weighed = (f64::from(cosine) * lift) as f32;
+            Some(weighed.min(cosine))
         };
-        let mut ranked: Vec<Ranked> = candidates.into_iter().filter_map(rank).collect();
-        let key = |place: Place| self.versions.record(place).map(|record| record.fields().key);
-        sort_by(&mut ranked, |one, other| {
-            let keys = || key(one.place).cmp(&key(other.place));
-            other.score.total_cmp(&one.score).then_with(keys)
-        });
-        ranked
+        let weighing = Weighing { places: places.clone(), weigh: &weigh };
+        vectors.search_weighed(seen, &similar, &weighing, versions)
+    }
+
+    /// The best of those that have a word or are near, best first.
+    fn rank(
+        &mut self,
+        recall: &Recall<'_>,
+        query: &Query,
+        filter: Option<&Filter>,
+        (seen, places): (Option<Vec<u64>>, Range<Place>),
+        near: Option<Near>,
+    ) -> Result<Vec<Ranked>> {
+        let Self { derived, versions, vectors, .. } = self;
+        let space = derived.space_mut(recall.search.namespace);
+        let Some(text) = space.text.as_mut() else { return Ok(Vec::new()) };
+        let asked = Asked { recall, filter, places: &places };
+        let mut ranking = Ranking::new(asked, near.as_ref(), text, (versions, vectors));
+        let among = seen.as_deref().map_or(Among::Current, Among::Bitmap);
+        let (index, rows, importances) = text.columns();
+        index.each_match(query, among, |row, score, ideal| {
+            let at = row as usize;
+            let known = rows.get(at).zip(importances.get(at));
+            if let Some((&place, &importance)) = known {
+                ranking.has_words(row, (score / ideal).min(1.0), place, importance);
+            }
+        })?;
+        Ok(ranking.finish())
     }
 
     /// When a key was first written.
@@ -150,56 +201,6 @@ impl Database {
             .and_then(|place| self.versions.get(place))
             .map_or(fields.timestamp, |version| version.timestamp)
     }
-
-    /// What may be recalled: the best by text and the best by vector, each once, with both measures;
-    /// and the relevance that nothing beyond them exceeds.
-    fn recall_candidates(
-        &mut self,
-        recall: &Recall<'_>,
-        depth: usize,
-    ) -> Result<(Vec<Candidate>, f64)> {
-        let search = TextSearch { top_k: depth, ..recall.search };
-        let query = search.query()?;
-        let (by_text, ideal) = self.search_places(&search, &query)?;
-        let relevance = |score: f32| (f64::from(score) / ideal.max(f64::MIN_POSITIVE)).min(1.0);
-        let share = recall.share();
-        let beyond = |hits: &[(f32, Place)]| match hits.last() {
-            Some((score, _)) if hits.len() == depth => Some(*score),
-            _ => None,
-        };
-        let mut missed = beyond(&by_text).map_or(0.0, |score| (1.0 - share) * relevance(score));
-        let by_text = by_text.into_iter().map(|(score, place)| (place, relevance(score)));
-        let Some(vector) = recall.query else {
-            let candidates = by_text.map(|(place, relevance)| (place, relevance, None));
-            return Ok((candidates.collect(), missed));
-        };
-        let cosine = |place| self.cosine(place, recall.model, vector);
-        let mut candidates: Vec<Candidate> =
-            by_text.map(|(place, relevance)| (place, relevance, cosine(place))).collect();
-        candidates.sort_unstable_by_key(|(place, ..)| *place);
-        let known = candidates.len();
-        let namespace = recall.search.namespace;
-        let has_model = recall.model.is_none_or(|model| self.vectors.has_model(namespace, model));
-        if has_model {
-            let by_vector = self.similar_places(&recall.similar(depth, vector))?;
-            let last = beyond(&by_vector).and_then(|_| by_vector.last().copied());
-            let least = last.and_then(|(_, place)| self.cosine(place, recall.model, vector));
-            missed += share * least.map_or(0.0, |cosine| cosine.clamp(0.0, 1.0));
-            for (_, place) in by_vector {
-                let texts = candidates.get(..known).unwrap_or_default();
-                if texts.binary_search_by_key(&place, |(place, ..)| *place).is_err() {
-                    candidates.push((place, 0.0, self.cosine(place, recall.model, vector)));
-                }
-            }
-        }
-        Ok((candidates, missed))
-    }
-
-    /// The cosine of a version's vector and another, if it has one of that model and dimension.
-    fn cosine(&self, place: Place, model: Option<&str>, vector: &[f32]) -> Option<f64> {
-        let held = self.versions.get(place)?.vector?;
-        self.vectors.cosine(held, model, vector)
-    }
 }
 
 impl<'a> Recall<'a> {
@@ -208,13 +209,23 @@ impl<'a> Recall<'a> {
         if self.query.is_some() { self.vector_share } else { 0.0 }
     }
 
-    fn similar(&self, top_k: usize, query: &'a [f32]) -> Similar<'a> {
+    /// What a memory that has none of the words must have for a cosine.
+    fn least_cosine(&self) -> f64 {
+        // A little less, so that rounding leaves out none of the relevance that is asked for.
+        let relevant = self.min_relevance / self.share().max(f64::MIN_POSITIVE) / SLACK;
+        self.min_cosine.max(relevant.min(2.0))
+    }
+
+    fn similar(&self, query: &'a [f32]) -> Similar<'a> {
+        #[expect(clippy::cast_possible_truncation, reason = "a threshold below the least")]
+        let threshold = (self.least_cosine() / SLACK) as f32;
+        let top_k = self.search.top_k.saturating_mul(NEAR_EACH).clamp(MIN_NEAR, MAX_TOP_K);
         Similar {
             namespace: Some(self.search.namespace),
             model: self.model,
             query,
             top_k,
-            threshold: None,
+            threshold: Some(threshold),
             filter: self.search.filter,
             at: self.search.at,
             exact: false,
@@ -237,4 +248,17 @@ impl<'a> Recall<'a> {
             "give weights that are not negative, a positive half-life, and shares from 0 to 1",
         ))
     }
+}
+
+/// A memory's importance: its value's number of that name, brought into 0 to 1.
+fn importance(record: &Record) -> f64 {
+    Field::new("importance").number(indexed(record)).unwrap_or(0.0).clamp(0.0, 1.0)
+}
+
+fn no_room() -> Error {
+    Error::new(
+        Kind::Limit,
+        "there is no memory for the importance of memories",
+        "raise Config.max_memory_mb, or give agents databases of their own",
+    )
 }

@@ -139,7 +139,7 @@ impl Database {
 
     /// The rows of a namespace's text index that a search sees, if they are not simply the current
     /// ones. Makes the index, and the rows of a past moment, if they are not there.
-    fn text_rows(&mut self, namespace: &str, at: u64) -> Result<Option<Vec<u64>>> {
+    pub(super) fn text_rows(&mut self, namespace: &str, at: u64) -> Result<Option<Vec<u64>>> {
         if self.derived.space(namespace).is_none_or(|space| space.text.is_none()) {
             self.make_text(namespace)?;
         }

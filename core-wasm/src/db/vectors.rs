@@ -20,6 +20,7 @@ use super::versions::Place;
 use filters::Filters;
 
 pub use search::{Found, Similar};
+pub(super) use search::{Near, Weighing};
 
 /// Where a version's vector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,15 +286,6 @@ impl Vectors {
     pub(super) fn has_model(&self, namespace: &str, model: &str) -> bool {
         let known = self.by_name.get(namespace).and_then(|models| models.get(model));
         known.and_then(|index| self.sets.get(*index)).is_some_and(|set| set.rows.live_count() > 0)
-    }
-
-    /// The cosine of a vector and another, if it is of that model (`None` for any) and dimension.
-    pub(super) fn cosine(&self, at: At, model: Option<&str>, other: &[f32]) -> Option<f64> {
-        let set = self.sets.get(at.set)?;
-        if set.rows.dim() != other.len() || model.is_some_and(|model| *set.model != *model) {
-            return None;
-        }
-        Some(f64::from(set.rows.cosine(at.row, other))).filter(|cosine| cosine.is_finite())
     }
 
     /// Does about `budget` similarities' worth of deferred work; whether none is left.

@@ -183,6 +183,12 @@ pub(super) struct RecallControl {
     pub(super) text: String,
     pub(super) limit: usize,
     pub(super) min_relevance: f64,
+    /// First time at which what is recalled was written, in microseconds since 1970.
+    #[serde(default)]
+    pub(super) since: u64,
+    /// The last.
+    #[serde(default = "end_of_time")]
+    pub(super) until: u64,
     /// Time of the question in microseconds since 1970.
     pub(super) now: u64,
     /// In seconds.
@@ -192,6 +198,10 @@ pub(super) struct RecallControl {
     pub(super) vector_share: f64,
     pub(super) min_cosine: f64,
     pub(super) model: Option<String>,
+}
+
+fn end_of_time() -> u64 {
+    u64::MAX
 }
 
 /// Reads a control object.

@@ -26,6 +26,7 @@ pub(super) fn recall<'a>(db: &mut Database, request: &Request<'_>) -> Result<Rep
         },
         query: (!query.is_empty()).then_some(&query),
         model: control.model.as_deref(),
+        written: control.since..=control.until,
         min_relevance: control.min_relevance,
         now_us: control.now,
         half_life_us: control.half_life * 1e6,

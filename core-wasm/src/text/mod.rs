@@ -45,6 +45,7 @@ mod counts;
 mod fields;
 mod fold;
 mod index;
+mod lengths;
 mod matches;
 mod query;
 mod search;

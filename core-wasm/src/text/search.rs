@@ -14,6 +14,7 @@
 use super::bitmap;
 use super::fields::Weights;
 use super::index::Index;
+use super::lengths::Lengths;
 use super::matches::List;
 use super::query::{Query, Sign};
 use super::{Among, Hit, Tie, TopK};
@@ -80,18 +81,26 @@ pub(super) struct Scratch {
     scores: Sums,
     pub(super) counts: Sums,
     list: List,
+    lengths: Lengths,
 }
 
 impl Scratch {
     pub(super) fn bytes(&self) -> usize {
-        self.scores.bytes() + self.counts.bytes() + self.list.bytes()
+        self.scores.bytes() + self.counts.bytes() + self.list.bytes() + self.lengths.bytes()
     }
 }
 
-/// The collection that a search is about: which rows, and their statistics.
+/// The collection that a search is about: its statistics.
 struct Collection {
     documents: f64,
     average_length: f64,
+}
+
+/// What scoring leaves, beside a sum for each row that matched.
+struct Scored {
+    /// The rows that required and excluded clauses let through, if there are any of these.
+    allowed: Option<Vec<u64>>,
+    ideal: f64,
 }
 
 /// What a search comes to.
@@ -127,21 +136,50 @@ impl Index {
         if query.is_empty() {
             return Ok(Answer::default());
         }
-        let mut scratch = core::mem::take(&mut self.scratch);
-        let answer = self.search_with(&mut scratch, query, among, accept, k, tie);
-        self.scratch = scratch;
-        answer
+        let mut best = TopK::new(k, None, tie);
+        let ideal = self.each_match(query, among, |row, score, _| {
+            #[expect(clippy::cast_possible_truncation, reason = "rounded, as hits have it")]
+            let score = score as f32;
+            if score >= best.floor() && accept(row) {
+                best.offer(row, score);
+            }
+        })?;
+        Ok(Answer { hits: best.finish(), ideal })
     }
 
-    fn search_with(
+    /// Calls `each` with every document that a query finds, by ascending row: its row, its score, and
+    /// the score that no document can reach, which is returned too. For those who rank by more than
+    /// the text; time is that of a search.
+    ///
+    /// # Errors
+    /// As [`Index::search`].
+    #[inline]
+    pub fn each_match(
         &mut self,
-        scratch: &mut Scratch,
         query: &Query,
         among: Among<'_>,
-        accept: &dyn Fn(u32) -> bool,
-        k: usize,
-        tie: Tie<'_>,
-    ) -> Result<Answer> {
+        mut each: impl FnMut(u32, f64, f64),
+    ) -> Result<f64> {
+        if query.is_empty() {
+            return Ok(0.0);
+        }
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let scored = self.score(&mut scratch, query, among);
+        let ideal = scored.as_ref().map_or(0.0, |scored| scored.ideal);
+        let allowed = scored.as_ref().ok().and_then(|scored| scored.allowed.as_deref());
+        scratch.scores.drain(|row, score| {
+            if allowed.is_none_or(|rows| bitmap::contains(rows, row)) {
+                each(row, score, ideal);
+            }
+        });
+        scratch.list.shrink();
+        self.scratch = scratch;
+        scored.map(|scored| scored.ideal)
+    }
+
+    /// Adds up the scores of all rows that match. On an error, some may have sums.
+    #[inline(never)]
+    fn score(&mut self, scratch: &mut Scratch, query: &Query, among: Among<'_>) -> Result<Scored> {
         let weights = match &query.boosts {
             None => Weights::All,
             Some(boosts) => self.fields.weights(boosts),
@@ -154,7 +192,12 @@ impl Index {
             Among::Current => self.current().to_vec(),
             Among::Bitmap(rows) => rows.iter().zip(&self.live).map(|(a, b)| a & b).collect(),
         };
-        let collection = self.collection(&among, &visible, &weights);
+        if let Some(boosts) = &query.boosts {
+            scratch.lengths.update(boosts, &weights, &self.fields, self.end());
+        }
+        let searched = scratch.lengths.words();
+        let lengths = if query.boosts.is_some() { searched } else { &self.lengths };
+        let collection = self.collection(&among, &visible, &weights, lengths);
         scratch.scores.resize(self.lengths.len());
         scratch.counts.resize(self.lengths.len());
 
@@ -176,40 +219,37 @@ impl Index {
             }
             if clause.sign != Sign::Excluded {
                 let times = f64::from(clause.times);
-                let Scratch { scores, list, .. } = scratch;
-                ideal += self.add_scores(scores, list, times, &collection, &weights);
+                let Scratch { scores, list, lengths, .. } = scratch;
+                let searched = lengths.words();
+                let lengths = if query.boosts.is_some() { searched } else { &self.lengths };
+                ideal += add_scores(scores, list, times, &collection, lengths);
             }
         }
-        let mut best = TopK::new(k, None, tie);
-        scratch.scores.drain(|row, score| {
-            #[expect(clippy::cast_possible_truncation, reason = "rounded, as hits have it")]
-            let score = score as f32;
-            let is_allowed = |rows: &Vec<u64>| bitmap::contains(rows, row);
-            if score >= best.floor() && allowed.as_ref().is_none_or(is_allowed) && accept(row) {
-                best.offer(row, score);
-            }
-        });
-        scratch.list.shrink();
-        outcome?;
-        Ok(Answer { hits: best.finish(), ideal })
+        outcome.map(|()| Scored { allowed, ideal })
     }
 
     #[inline(never)]
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-    fn collection(&self, among: &Among<'_>, visible: &[u64], weights: &Weights) -> Collection {
+    fn collection(
+        &self,
+        among: &Among<'_>,
+        visible: &[u64],
+        weights: &Weights,
+        lengths: &[u32],
+    ) -> Collection {
         let (documents, words) = match (among, weights) {
             (Among::Current, Weights::All) => (self.current_rows as usize, self.current_words),
             (Among::Current, weights) => {
                 (self.current_rows as usize, self.fields.current_words(weights))
             }
-            (Among::Bitmap(_), weights) => {
+            (Among::Bitmap(_), _) => {
                 let (mut documents, mut words) = (0, 0);
                 for (word, &bits) in (0_u32..).zip(visible) {
                     let mut bits = bits;
                     while bits != 0 {
                         let row = word * 64 + bits.trailing_zeros();
                         documents += 1;
-                        words += u64::from(self.length(row, weights));
+                        words += u64::from(lengths.get(row as usize).copied().unwrap_or(0));
                         bits &= bits - 1;
                     }
                 }
@@ -219,37 +259,29 @@ impl Index {
         let documents = documents as f64;
         Collection { documents, average_length: words as f64 / documents.max(1.0) }
     }
+}
 
-    /// A row's words in the searched fields.
-    #[inline]
-    fn length(&self, row: u32, weights: &Weights) -> u32 {
-        match weights {
-            Weights::All => self.lengths.get(row as usize).copied().unwrap_or(0),
-            weights => self.fields.words(row, weights),
-        }
+/// Adds what a clause with these matches gives each row, and returns the most that it could.
+/// `lengths` are each row's words in the searched fields.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+fn add_scores(
+    scores: &mut Sums,
+    list: &List,
+    times: f64,
+    collection: &Collection,
+    lengths: &[u32],
+) -> f64 {
+    let frequency = list.rows.len() as f64;
+    let rarity = (1.0 + (collection.documents - frequency + 0.5) / (frequency + 0.5)).ln();
+    let most = times * rarity * (K1 + 1.0);
+    // A match means that there is a word, so the average is not zero.
+    let per_word = K1 * B / collection.average_length;
+    for (&row, &count) in list.rows.iter().zip(&list.counts) {
+        let length = lengths.get(row as usize).copied().unwrap_or(0);
+        let held_back = K1 * (1.0 - B) + per_word * f64::from(length);
+        scores.add(row, most * count / (count + held_back));
     }
-
-    /// Adds what a clause with these matches gives each row, and returns the most that it could.
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-    fn add_scores(
-        &self,
-        scores: &mut Sums,
-        list: &List,
-        times: f64,
-        collection: &Collection,
-        weights: &Weights,
-    ) -> f64 {
-        let frequency = list.rows.len() as f64;
-        let rarity = (1.0 + (collection.documents - frequency + 0.5) / (frequency + 0.5)).ln();
-        let most = times * rarity * (K1 + 1.0);
-        // A match means that there is a word, so the average is not zero.
-        let per_word = K1 * B / collection.average_length;
-        for (&row, &count) in list.rows.iter().zip(&list.counts) {
-            let held_back = K1 * (1.0 - B) + per_word * f64::from(self.length(row, weights));
-            scores.add(row, most * count / (count + held_back));
-        }
-        most
-    }
+    most
 }
 
 /// Takes out of `allowed` the rows that a required or excluded clause does not let through.

@@ -36,7 +36,7 @@ pub use hnsw::Hnsw;
 pub use query::{Query, QueryError};
 pub use rows::{Codes, Rows, Segment};
 pub use search::{Answer, Filter, Mode, Path, Request, search};
-pub use topk::{Hit, Tie, TopK};
+pub use topk::{Hit, Tie, TopK, Weigh};
 
 pub use crate::limits::{MAX_DIMENSION as MAX_DIM, MAX_TOP_K};
 

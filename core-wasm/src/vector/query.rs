@@ -26,23 +26,37 @@ impl Query {
     /// Another dimension than the rows'; NaN, infinities, or a length over 1e18; under cosine a
     /// length under 1e-18.
     pub fn new(rows: &Rows, vector: &[f32]) -> Result<Self, QueryError> {
+        Self::with_metric(rows, vector, rows.metric())
+    }
+
+    /// A query that scores by cosine, whatever the metric of the rows; rows without direction have 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::new`] of rows under cosine.
+    pub fn cosine(rows: &Rows, vector: &[f32]) -> Result<Self, QueryError> {
+        Self::with_metric(rows, vector, Metric::Cosine)
+    }
+
+    fn with_metric(rows: &Rows, vector: &[f32], metric: Metric) -> Result<Self, QueryError> {
         if vector.len() != rows.dim() {
             return Err(BadVector::Dimension { expected: rows.dim(), found: vector.len() });
         }
         let norm = quantize::norm(vector)?;
-        if norm < quantize::MIN_NORM && rows.metric() == Metric::Cosine {
+        if norm < quantize::MIN_NORM && metric == Metric::Cosine {
             return Err(BadVector::NoDirection { norm });
         }
         let inverse = if norm < quantize::MIN_NORM { 0.0 } else { 1.0 / norm };
         let unit: Vec<f32> = vector.iter().map(|x| x * inverse).collect();
         let codes = QueryCodes::new(&unit);
         let sketch = Sketch::new(rows, &unit);
-        Ok(Self { metric: rows.metric(), raw: vector.to_vec(), norm, unit, codes, sketch })
+        Ok(Self { metric, raw: vector.to_vec(), norm, unit, codes, sketch })
     }
 
     /// The row's score, from float32.
+    #[must_use]
     #[inline(always)]
-    pub(super) fn score(&self, rows: &Rows, row: u32) -> f32 {
+    pub fn score(&self, rows: &Rows, row: u32) -> f32 {
         let vector = rows.vector(row);
         match self.metric {
             Metric::Cosine => kernels::dot(&self.unit, vector) * rows.facts(row).inverse_norm,

@@ -324,14 +324,6 @@ impl Rows {
         self.chunks.get(chunk).map_or(&[], |chunk| chunk.bits(row, 1))
     }
 
-    /// The cosine of a row and another vector, whatever the metric; NaN if one has no direction.
-    #[must_use]
-    pub fn cosine(&self, row: u32, other: &[f32]) -> f32 {
-        let vector = self.vector(row);
-        let norm = |vector: &[f32]| kernels::dot(vector, vector).sqrt();
-        kernels::dot(vector, other) / (norm(vector) * norm(other))
-    }
-
     /// How vectors are compared.
     #[must_use]
     pub fn metric(&self) -> Metric {

@@ -1,7 +1,7 @@
 //! Chooses how to search, and searches.
 
 use super::shortlist::{self, Scratch};
-use super::{Hit, Hnsw, Query, Rows, Tie, TopK, bitmap, exact, hnsw};
+use super::{Hit, Hnsw, Query, Rows, Tie, TopK, Weigh, bitmap, exact, hnsw};
 
 /// Up to this many rows an exact scan is faster than making a shortlist.
 const EXACT_ROWS: usize = 400;
@@ -73,6 +73,8 @@ pub struct Request<'a> {
     pub mode: Mode,
     /// The order of hits with equal scores.
     pub tie: Tie<'a>,
+    /// What rows are ranked by instead of their scores.
+    pub weigh: Option<Weigh<'a>>,
     /// The graph over the rows, if there is one; it may be behind.
     pub graph: Option<&'a Hnsw>,
 }
@@ -93,7 +95,7 @@ pub struct Answer {
 /// constants of 25 ns (exact) and 1.6 ns (quantised) a row of 384 dimensions; by graph some thousand
 /// similarities, growing as log n.
 pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut Scratch) -> Answer {
-    let mut top = TopK::new(request.k, request.threshold, request.tie);
+    let mut top = TopK::new(request.k, request.threshold, request.tie).weighed(request.weigh);
     let bits = match request.filter {
         Filter::Current => rows.current(),
         Filter::Bitmap(bits) => bits,

@@ -58,7 +58,7 @@ fn oracle(rows: &Rows, query: &Query, keep: impl Fn(u32) -> bool, k: usize) -> V
 }
 
 fn request(k: usize, filter: Filter<'_>, mode: Mode) -> Request<'_> {
-    Request { k, threshold: None, filter, mode, tie: &by_row, graph: None }
+    Request { k, threshold: None, filter, mode, tie: &by_row, weigh: None, graph: None }
 }
 
 #[test]
@@ -156,6 +156,7 @@ fn a_threshold_is_inclusive_and_equal_scores_go_by_the_tie() {
             filter: Filter::Current,
             mode: Mode::Auto,
             tie: &backwards,
+            weigh: None,
             graph: None,
         };
         let hits = search(&rows, &query, &request, &mut Scratch::default()).hits;

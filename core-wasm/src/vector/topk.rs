@@ -21,12 +21,18 @@ pub struct Hit {
 /// Orders two rows with equal scores: `Less` puts the first one first.
 pub type Tie<'a> = &'a dyn Fn(u32, u32) -> Ordering;
 
+/// What a row of a score is ranked by instead, at most that score; `None` leaves the row out.
+pub type Weigh<'a> = &'a dyn Fn(u32, f32) -> Option<f32>;
+
 /// Collects the best `k` hits.
 pub struct TopK<'a> {
     k: usize,
     floor: f32,
+    /// The least weighed score among the best `k`, once there are so many.
+    worst: f32,
     hits: Vec<Hit>,
     tie: Tie<'a>,
+    weigh: Option<Weigh<'a>>,
 }
 
 impl<'a> TopK<'a> {
@@ -34,7 +40,16 @@ impl<'a> TopK<'a> {
     #[must_use]
     pub fn new(k: usize, threshold: Option<f32>, tie: Tie<'a>) -> Self {
         let k = k.max(1);
-        Self { k, floor: threshold.unwrap_or(f32::NEG_INFINITY), hits: Vec::new(), tie }
+        let floor = threshold.unwrap_or(f32::NEG_INFINITY);
+        Self { k, floor, worst: f32::NEG_INFINITY, hits: Vec::new(), tie, weigh: None }
+    }
+
+    /// The same, ranking by weighed scores, which hits have. The threshold is about scores as they were.
+    /// Since no weighed score exceeds the score, a row whose score is below the floor has no chance
+    /// here either.
+    #[must_use]
+    pub fn weighed(self, weigh: Option<Weigh<'a>>) -> Self {
+        Self { weigh, ..self }
     }
 
     /// What a row must reach to have a chance. It only rises.
@@ -54,6 +69,13 @@ impl<'a> TopK<'a> {
     #[inline]
     pub fn offer(&mut self, row: u32, score: f32) {
         if score >= self.floor {
+            let score = match self.weigh {
+                None => score,
+                Some(weigh) => match weigh(row, score) {
+                    Some(weighed) if weighed >= self.worst => weighed,
+                    _ => return,
+                },
+            };
             // Adding zero turns -0.0 into 0.0, which the order below would tell apart.
             self.hits.push(Hit { row, score: score + 0.0 });
             if self.hits.len() >= (2 * self.k).max(16) {
@@ -69,6 +91,7 @@ impl<'a> TopK<'a> {
         }
         let tie = self.tie;
         let (_, worst, _) = self.hits.select_nth_unstable_by(self.k - 1, |a, b| order(a, b, tie));
+        self.worst = worst.score;
         self.floor = self.floor.max(worst.score);
         self.hits.truncate(self.k);
     }

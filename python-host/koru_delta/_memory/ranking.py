@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from koru_delta.database import Database
 
 _MAX_TEXT_BYTES: Final = 4096
-_MAX_LIMIT: Final = 10_000
 _LONG_BYTES: Final = 256 * 1024
 
 
@@ -139,8 +138,8 @@ class Question:
         self.limit = _check_limit(limit)
         self.min_relevance = check_share("min_relevance", min_relevance)
         self.filter = _filter(check_memory_type(memory_type), tags, metadata)
-        self.since_us = None if since is None else to_microseconds(since)
-        self.until_us = None if until is None else to_microseconds(until)
+        times = (("since", since), ("until", until))
+        self.written = {name: to_microseconds(at) for name, at in times if at is not None}
         self.at_us = to_microseconds(at)
 
     @property
@@ -170,15 +169,14 @@ async def recall_hits(
         vector: The question's vector, or None.
         model: Its model.
     """
-    since, until = question.since_us, question.until_us
-    in_time = since is not None or until is not None
     now = time_ns() // 1000 if question.at_us == NOW else question.at_us
     control = {
         "text": question.searched_text,
-        "limit": _MAX_LIMIT if in_time else question.limit,
+        "limit": question.limit,
         "min_relevance": question.min_relevance,
         "now": now,
         "model": model,
+        **question.written,
         **ranking.control,
     }
     reply = await db._read_timed(
@@ -186,17 +184,8 @@ async def recall_hits(
         vector=b"" if vector is None else vector_bytes(vector, "the query's vector"),
     )  # fmt: skip
     if len(reply[2]) > _LONG_BYTES:
-        hits = await db._session.in_thread(recalled_from_payload, reply[2])
-    else:
-        hits = recalled_from_payload(reply[2])
-    if in_time:
-        hits = [
-            hit
-            for hit in hits
-            if (since is None or since <= hit.written_us)
-            and (until is None or hit.written_us <= until)
-        ]
-    return hits[: question.limit]
+        return await db._session.in_thread(recalled_from_payload, reply[2])
+    return recalled_from_payload(reply[2])
 
 
 def _check_limit(limit: int) -> int:

@@ -9,9 +9,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::log::record::Record;
+use crate::query::Field;
 use crate::text::{Index, NoMemory};
 
-use super::super::versions::{NO_PLACE, Place};
+use super::super::versions::{NO_PLACE, Place, Versions};
 use super::indexed;
 
 /// The text index of a namespace.
@@ -20,6 +21,8 @@ pub(in crate::db) struct Text {
     pub(in crate::db) index: Index,
     /// The version of each row.
     places: Vec<Place>,
+    /// The importance of each row, as far as recalls asked for it.
+    importances: Vec<f64>,
     rows: HashTable<u32>,
     /// Time of the latest commit that changed which rows are current.
     changed: u64,
@@ -63,6 +66,30 @@ impl Text {
     /// The index, and the version of each row.
     pub(in crate::db) fn parts(&mut self) -> (&mut Index, &[Place]) {
         (&mut self.index, &self.places)
+    }
+
+    /// Finds out the importance of each row: its value's number `importance`, brought into 0 to 1; 0
+    /// without one. Reads the values that came since this was last asked.
+    pub(in crate::db) fn find_importances(&mut self, versions: &Versions) -> Result<(), NoMemory> {
+        let fresh = self.places.get(self.importances.len()..).unwrap_or_default();
+        self.importances.try_reserve(fresh.len())?;
+        let field = Field::new("importance");
+        let importance = |place: &Place| {
+            let number = versions.record(*place).and_then(|record| field.number(indexed(record)));
+            number.unwrap_or(0.0).clamp(0.0, 1.0)
+        };
+        self.importances.extend(fresh.iter().map(importance));
+        Ok(())
+    }
+
+    /// The index, the version of each row, and the importances that were asked for.
+    pub(in crate::db) fn columns(&mut self) -> (&mut Index, &[Place], &[f64]) {
+        (&mut self.index, &self.places, &self.importances)
+    }
+
+    /// The importance of a row, once it was found out.
+    pub(in crate::db) fn importance(&self, row: u32) -> Option<f64> {
+        self.importances.get(row as usize).copied()
     }
 
     /// The version of a row.
@@ -113,6 +140,9 @@ impl Text {
         }
         if let Some(place) = self.places.get_mut(row as usize) {
             *place = NO_PLACE;
+        }
+        if let Some(importance) = self.importances.get_mut(row as usize) {
+            *importance = 0.0;
         }
     }
 }

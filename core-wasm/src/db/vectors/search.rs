@@ -1,6 +1,7 @@
 //! Search by vector: in one namespace or all, now or as of a time, among what matches a filter.
 
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_DIMENSION, MAX_TOP_K};
@@ -11,7 +12,7 @@ use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 use super::super::Database;
 use super::super::query::{Select, is_selected};
 use super::super::versions::{Place, Versions};
-use super::{Set, Vectors, other_dimension, refuse};
+use super::{At, Set, Vectors, other_dimension, refuse};
 
 /// What to search for.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,25 @@ pub struct Similar<'a> {
 /// A version that was found, and how near it is: higher is nearer.
 pub type Found<'a> = (f32, &'a Record);
 
+/// A search of which the cosine is one part of a ranking.
+pub(in crate::db) struct Weighing<'a> {
+    /// Only versions of these places.
+    pub(in crate::db) places: Range<Place>,
+    /// What a version is ranked by, from its place and its cosine: at most the cosine; `None` leaves
+    /// it out.
+    pub(in crate::db) weigh: &'a dyn Fn(Place, f32) -> Option<f32>,
+}
+
+/// What a weighed search found, and what tells the cosines of others.
+pub(in crate::db) struct Near {
+    set: usize,
+    query: Query,
+    /// Places and cosines, best first.
+    pub(in crate::db) hits: Vec<(Place, f32)>,
+    /// What no version that was left out is ranked above; `None` if none was for want of room.
+    pub(in crate::db) beyond: Option<f32>,
+}
+
 impl Database {
     /// The versions whose vectors are nearest, best first; equal scores by namespace and key.
     ///
@@ -60,7 +80,8 @@ impl Database {
         for index in chosen {
             let past = self.visible_rows(index, similar.at)?;
             let narrowed = self.narrowed_rows(index, similar)?;
-            let found = self.vectors.search(index, similar, (past, narrowed), &self.versions)?;
+            let seen = (past, narrowed);
+            let (found, _) = self.vectors.search(index, similar, seen, None, &self.versions)?;
             hits.extend(found.into_iter().map(|hit| (index, hit)));
         }
         let place = |(index, hit): (usize, Hit)| {
@@ -78,6 +99,15 @@ impl Database {
             found.truncate(similar.top_k);
         }
         Ok(found)
+    }
+
+    /// The rows that a search of one namespace is about: their set, and what [`Vectors::search`] takes;
+    /// `None` if there are no vectors.
+    pub(in crate::db) fn seen_rows(&self, similar: &Similar<'_>) -> Result<Option<(usize, Seen)>> {
+        check(similar)?;
+        let Some(index) = self.vectors.choose(similar)?.first().copied() else { return Ok(None) };
+        let seen = (self.visible_rows(index, similar.at)?, self.narrowed_rows(index, similar)?);
+        Ok(Some((index, seen)))
     }
 
     /// The rows of a set that match the filter, where an index leaves few to look at.
@@ -154,6 +184,10 @@ impl Database {
     }
 }
 
+/// Rows that are visible, if they are not simply the current ones, and those that match a filter, if
+/// an index told.
+pub(in crate::db) type Seen = (Option<Vec<u64>>, Option<Vec<u64>>);
+
 impl Vectors {
     /// The sets to search.
     fn choose(&self, similar: &Similar<'_>) -> Result<Vec<usize>> {
@@ -204,19 +238,52 @@ impl Vectors {
         Ok(fitting)
     }
 
+    /// Searches a set by cosine, ranking by more than that.
+    pub(in crate::db) fn search_weighed(
+        &mut self,
+        (index, seen): (usize, Seen),
+        similar: &Similar<'_>,
+        weighing: &Weighing<'_>,
+        versions: &Versions,
+    ) -> Result<Option<Near>> {
+        let (hits, query) = self.search(index, similar, seen, Some(weighing), versions)?;
+        let Some((query, set)) = query.zip(self.sets.get(index)) else { return Ok(None) };
+        let last = hits.last().filter(|_| hits.len() == similar.top_k);
+        let beyond = last.map(|hit| hit.score);
+        let near = |hit: Hit| Some((set.place(hit.row)?, query.score(&set.rows, hit.row)));
+        let hits = hits.into_iter().filter_map(near).collect();
+        Ok(Some(Near { set: index, query, hits, beyond }))
+    }
+
+    /// The cosine of a vector and that of a weighed search, if it is one of those searched.
+    pub(in crate::db) fn cosine(&self, at: At, near: &Near) -> Option<f32> {
+        let set = self.sets.get(at.set).filter(|_| at.set == near.set)?;
+        Some(near.query.score(&set.rows, at.row))
+    }
+
     fn search(
         &mut self,
         index: usize,
         similar: &Similar<'_>,
-        (past, narrowed): (Option<Vec<u64>>, Option<Vec<u64>>),
+        (past, narrowed): Seen,
+        weighing: Option<&Weighing<'_>>,
         versions: &Versions,
-    ) -> Result<Vec<Hit>> {
+    ) -> Result<(Vec<Hit>, Option<Query>)> {
         let mode = if similar.exact { Mode::Exact } else { self.mode };
         let Self { sets, scratch, .. } = self;
-        let Some(set) = sets.get_mut(index) else { return Ok(Vec::new()) };
+        let Some(set) = sets.get_mut(index) else { return Ok((Vec::new(), None)) };
         let Set { rows, graph, places, filters, path, .. } = set;
-        let query = Query::new(rows, similar.query).map_err(|bad| refuse(&bad))?;
+        let query = if weighing.is_some() { Query::cosine } else { Query::new };
+        let query = query(rows, similar.query).map_err(|bad| refuse(&bad))?;
         let mut visible = past;
+        if let Some(Weighing { places: among, .. }) = weighing.filter(|one| !one.is_of_all()) {
+            let seen = visible.get_or_insert_with(|| rows.current().to_vec());
+            for (word, places) in seen.iter_mut().zip(places.chunks(64)) {
+                for (bit, place) in places.iter().enumerate() {
+                    *word &= !(u64::from(!among.contains(place)) << bit);
+                }
+            }
+        }
         if let Some(json) = similar.filter {
             let matching = match &narrowed {
                 Some(narrowed) => narrowed,
@@ -228,6 +295,10 @@ impl Vectors {
             }
         }
         let tie = |one: u32, other: u32| key_order(places, versions, one, other);
+        let weigh = |row: u32, cosine: f32| {
+            let place = places.get(usize::try_from(row).ok()?)?;
+            weighing.and_then(|weighing| (weighing.weigh)(*place, cosine))
+        };
         let answer = vector::search(
             rows,
             &query,
@@ -237,12 +308,20 @@ impl Vectors {
                 filter: visible.as_deref().map_or(Filter::Current, Filter::Bitmap),
                 mode,
                 tie: &tie,
-                graph: graph.as_ref(),
+                weigh: weighing.is_some().then_some(&weigh),
+                // It knows the metric of the rows only.
+                graph: graph.as_ref().filter(|_| weighing.is_none()),
             },
             scratch,
         );
         *path = Some(answer.path);
-        Ok(answer.hits)
+        Ok((answer.hits, Some(query)))
+    }
+}
+
+impl Weighing<'_> {
+    fn is_of_all(&self) -> bool {
+        self.places == (0..Place::MAX)
     }
 }
 

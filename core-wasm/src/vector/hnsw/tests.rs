@@ -51,14 +51,15 @@ fn built(rows: &Rows) -> Hnsw {
 fn run(rows: &Rows, query: &Query, graph: &Hnsw, k: usize, filter: Filter<'_>) -> Vec<Hit> {
     let tie = |a: u32, b: u32| a.cmp(&b);
     let graph = Some(graph);
-    let request = Request { k, threshold: None, filter, mode: Mode::Hnsw, tie: &tie, graph };
+    let request =
+        Request { k, threshold: None, filter, mode: Mode::Hnsw, tie: &tie, weigh: None, graph };
     search(rows, query, &request, &mut Scratch::default()).hits
 }
 
 fn exact(rows: &Rows, query: &Query, k: usize, filter: Filter<'_>) -> Vec<Hit> {
     let tie = |a: u32, b: u32| a.cmp(&b);
     let mode = Mode::Exact;
-    let request = Request { k, threshold: None, filter, mode, tie: &tie, graph: None };
+    let request = Request { k, threshold: None, filter, mode, tie: &tie, weigh: None, graph: None };
     search(rows, query, &request, &mut Scratch::default()).hits
 }
 
@@ -119,7 +120,15 @@ fn the_path_is_reported_and_dot_with_uneven_norms_is_left_to_a_scan() {
         let graph = built(&rows);
         for (mode, expected) in [(Mode::Hnsw, expected), (Mode::Auto, false)] {
             let (threshold, filter) = (None, Filter::Current);
-            let request = Request { k: 3, threshold, filter, mode, tie: &tie, graph: Some(&graph) };
+            let request = Request {
+                k: 3,
+                threshold,
+                filter,
+                mode,
+                tie: &tie,
+                weigh: None,
+                graph: Some(&graph),
+            };
             let answer = search(&rows, &query, &request, &mut Scratch::default());
             assert_eq!(answer.path == Path::Hnsw, expected, "{metric:?} {mode:?}");
         }
@@ -286,7 +295,7 @@ fn a_threshold_is_inclusive_and_equal_scores_go_by_the_tie() {
     for k in [2, 10] {
         let (threshold, filter, mode) = (Some(-1.0), Filter::Current, Mode::Hnsw);
         let graph = Some(&graph);
-        let request = Request { k, threshold, filter, mode, tie: &backwards, graph };
+        let request = Request { k, threshold, filter, mode, tie: &backwards, weigh: None, graph };
         let answer = search(&rows, &query, &request, &mut Scratch::default());
         let found: Vec<u32> = answer.hits.iter().map(|hit| hit.row).collect();
         assert_eq!((answer.path, found), (Path::Hnsw, [1, 2, 0][..k.min(3)].to_vec()));
