@@ -104,7 +104,7 @@ def layer(module: str) -> str:
     first = module.split(".")[0]
     if first == "storage":  # The public name of what _storage holds.
         return "_storage"
-    if first in ("_hosts", "_storage", "_session", "_operations"):
+    if first in ("_hosts", "_storage", "_session", "_operations", "_memory", "_rag"):
         return first
     return "leaf" if first in LEAVES or first.startswith("_") else "public"
 
@@ -116,7 +116,10 @@ ALLOWED = {
     "_hosts": {"leaf"},
     "_session": {"leaf", "_storage", "_hosts"},
     "_operations": {"leaf", "_session"},
-    "public": {"leaf", "_session", "_operations"},
+    # On top of the database's public methods, which they are given an object with.
+    "_memory": {"leaf"},
+    "_rag": {"leaf"},
+    "public": {"leaf", "_session", "_operations", "_memory", "_rag"},
 }
 
 

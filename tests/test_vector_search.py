@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from query_oracle import matches
 from vector_oracle import (
     INDEXES,
     METRICS,
@@ -13,7 +14,6 @@ from vector_oracle import (
     best,
     corpus,
     corpus_scores,
-    matches,
     scores,
 )
 

@@ -1,8 +1,7 @@
-"""What a search by vector should find: in float64, naively, and with filters in plain Python."""
+"""What a search by vector should find: in float64, naively. Filters are those of query_oracle."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from koru_delta import Match
 
@@ -22,7 +21,6 @@ DIMENSION = 384
 QUERIES = 50
 INDEXES = ("exact", "quantized", "hnsw", "auto")
 METRICS = ("cosine", "dot", "l2")
-ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -85,70 +83,3 @@ def assert_exact(
         assert abs(match.score - truth[row]) <= slack
         assert abs(truth[row] - truth[wanted]) <= 2 * slack
     assert [m.score for m in found] == sorted((m.score for m in found), reverse=True)
-
-
-def lookup(value: Any, path: str) -> Any:
-    for part in path.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return ABSENT
-        value = value[part]
-    return value
-
-
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def holds(found: Any, operand: Any) -> bool:
-        number = (int, float)
-        comparable = (isinstance(found, str) and isinstance(operand, str)) or (
-            isinstance(found, number)
-            and isinstance(operand, number)
-            and not isinstance(found, bool)
-            and not isinstance(operand, bool)
-        )
-        return comparable and compare(found, operand)
-
-    return holds
-
-
-def _contains(found: Any, operand: Any) -> bool:
-    if isinstance(found, str):
-        return isinstance(operand, str) and operand in found
-    return isinstance(found, list) and operand in found
-
-
-OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "$eq": lambda found, operand: found == operand,
-    "$ne": lambda found, operand: found != operand,
-    "$gt": _ordered(lambda found, operand: found > operand),
-    "$gte": _ordered(lambda found, operand: found >= operand),
-    "$lt": _ordered(lambda found, operand: found < operand),
-    "$lte": _ordered(lambda found, operand: found <= operand),
-    "$in": lambda found, operand: found in operand,
-    "$nin": lambda found, operand: found not in operand,
-    "$exists": lambda found, operand: (found is not ABSENT) is operand,
-    "$contains": _contains,
-    "$regex": lambda found, operand: isinstance(found, str) and bool(re.search(operand, found)),
-}
-
-
-def matches(value: Any, where: dict[str, Any]) -> bool:
-    """Whether a value matches a filter."""
-    return all(_matches_member(value, name, operand) for name, operand in where.items())
-
-
-def _matches_member(value: Any, name: str, operand: Any) -> bool:
-    if name == "$and":
-        return all(matches(value, part) for part in operand)
-    if name == "$or":
-        return any(matches(value, part) for part in operand)
-    if name == "$not":
-        return not matches(value, operand)
-    found = lookup(value, name)
-    if not isinstance(operand, dict):
-        return bool(found == operand)
-    return all(_holds(value, name, operator, wanted) for operator, wanted in operand.items())
-
-
-def _holds(value: Any, name: str, operator: str, wanted: Any) -> bool:
-    if operator == "$not":
-        return not _matches_member(value, name, wanted)
-    return OPERATORS[operator](lookup(value, name), wanted)
