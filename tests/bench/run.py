@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kv
+import memory
 import query
 import retrieval
 import start
@@ -54,6 +55,7 @@ SECTIONS: dict[str, Callable[[Context], Awaitable[Section]]] = {
     "query": query.run,
     "text": text.run,
     "retrieval": retrieval.run,
+    "memory": memory.run,
 }
 
 SEED = 20_260_101
