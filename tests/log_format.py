@@ -7,6 +7,7 @@
 | 12..24 | feature bits | | 8..12 | type, zeros |
 | 24..40 | database id | | 12..16 | epoch |
 | 40..44 | epoch | | 16..24 | sequence |
+| 44..48 | 1: begins with a snapshot | | | |
 | 48..56 | first sequence | | 24..32 | durable sequence |
 | 60..64 | crc32c | | 32..36, 36..40 | crc32c of the payload, of id and header |
 """
@@ -24,7 +25,7 @@ HEADER_BYTES = 64
 FRAME_HEADER_BYTES = 40
 ALIGNMENT = 8
 FRAME_MAGIC = b"KFRM"
-VERSION, COMMIT, ERASURE = 1, 2, 3
+VERSION, COMMIT, ERASURE, SNAPSHOT, GAP = 1, 2, 3, 4, 5
 
 
 def _crc_table() -> list[int]:
@@ -77,6 +78,18 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The payload of a snapshot frame."""
+
+    head: bytes
+    commits: int
+    timestamp: int
+    versions: int
+    dropped: int
+    sequence: int
+
+
+@dataclass(frozen=True)
 class Log:
     """A database file taken apart."""
 
@@ -94,6 +107,17 @@ class Log:
     def with_frames(self, *frames: Frame) -> Log:
         """The same file with other frames."""
         return replace(self, frames=frames)
+
+    @property
+    def begins_with_a_snapshot(self) -> bool:
+        return struct.unpack_from("<I", self.header, 44) == (1,)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the file's snapshot says of itself."""
+        frames = [frame for frame in self.frames if frame.kind == SNAPSHOT]
+        assert len(frames) == 1
+        return Snapshot(frames[0].payload[:32], *struct.unpack("<5Q", frames[0].payload[32:]))
 
     def groups(self) -> list[tuple[Frame, ...]]:
         """The frames of each commit, the commit frame last."""

@@ -6,6 +6,7 @@ mod queries;
 mod recall;
 mod request;
 mod searches;
+mod snapshot;
 mod vectors;
 
 use crate::codec::hex::VersionId;
@@ -16,7 +17,9 @@ use crate::log::record::{Record, ValueKind};
 use crate::log::recovery::Progress;
 use crate::protocol as op;
 
-use control::{DiffControl, LimitControl, ListControl, OpenControl, PutControl, ReplayControl};
+use control::{
+    DiffControl, LimitControl, ListControl, MaintainControl, OpenControl, PutControl, ReplayControl,
+};
 pub use request::{Reply, Request, versions};
 
 /// An instance: nothing yet, a database on its way in, or a database.
@@ -47,6 +50,10 @@ impl Instance {
         match opcode {
             op::OPEN => self.open(&request, memory_used),
             op::REPLAY => self.replay(&request, memory_used),
+            op::MAINTAIN if let Self::Opening(replay) = self => {
+                let control: MaintainControl = request.control()?;
+                Ok(Reply::flag(replay.maintain(control.budget, &control.texts)?))
+            }
             _ => match self {
                 Self::Open(database) => {
                     database.clear_journal();
@@ -83,8 +90,12 @@ impl Instance {
         let control: ReplayControl = request.control()?;
         if let Self::Closed = self {
             let options = control.open.options(memory_used)?;
-            *self =
-                Self::Opening(Box::new(Replay::new(&options, control.writable, control.verify)));
+            let replay = if control.salvage {
+                Replay::salvage(&options)
+            } else {
+                Replay::new(&options, control.writable, control.verify)
+            };
+            *self = Self::Opening(Box::new(replay));
         }
         let Self::Opening(replay) = self else {
             return Err(Error::protocol("this instance has a database already"));
@@ -94,11 +105,14 @@ impl Instance {
         let report = match progress {
             Progress::More { offset, want } => serde_json::json!({"offset": offset, "want": want}),
             Progress::Done(outcome) => {
-                if let Self::Opening(replay) = core::mem::take(self) {
+                let lost = replay.lost();
+                if let Self::Opening(mut replay) = core::mem::take(self) {
+                    replay.remember_erasures(control.erasures());
                     *self = Self::Open(Box::new(replay.finish()?));
                 }
                 serde_json::json!({
                     "valid_bytes": outcome.valid_bytes, "dropped_bytes": outcome.dropped_bytes,
+                    "lost": lost,
                 })
             }
         };
@@ -168,6 +182,8 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::RECALL => recall::recall(db, request),
         op::CHANGES => changes::changes(db, request),
         op::MAINTAIN => vectors::maintain(db, request),
+        op::SNAPSHOT => snapshot::snapshot(db, request),
+        op::SNAPSHOT_SIZE => snapshot::snapshot_size(db, request),
         _ => Err(Error::protocol(format!("unknown opcode {opcode}"))),
     }
 }

@@ -119,7 +119,8 @@ pub const EMBED_BATCH: u32 = 22;
 pub const SIMILAR: u32 = 23;
 /// Read a vector. Reply: `float32` components.
 pub const VECTOR: u32 = 24;
-/// Do a slice of what searches gain from but do not need. Reply flag: nothing is left to do.
+/// Do a slice of what searches gain from but do not need; also between two calls of `replay`. Control:
+/// `MaintainControl`. Reply flag: nothing is left to do.
 pub const MAINTAIN: u32 = 25;
 /// Select values of a namespace. Control: `QueryControl`. Payload: a filter, or nothing. Reply:
 /// versions.
@@ -158,3 +159,8 @@ pub const CHANGES: u32 = 39;
 /// filter, or nothing. Vector: the question's, or nothing. Reply: hits, with
 /// `[relevance, recency, importance, time of the key's first version]` for each instead of snippets.
 pub const RECALL: u32 = 40;
+/// Write the next part of a snapshot. Control: `SnapshotControl`. Reply: bytes of the file, then a
+/// JSON object that says how far it has come, then the length of that (`u32`).
+pub const SNAPSHOT: u32 = 41;
+/// Estimate what a snapshot comes to. Control: `SnapshotControl`. Reply: a JSON object.
+pub const SNAPSHOT_SIZE: u32 = 42;

@@ -69,6 +69,8 @@ DROP_VIEW = 37
 LIST_VIEWS = 38
 CHANGES = 39
 RECALL = 40
+SNAPSHOT = 41
+SNAPSHOT_SIZE = 42
 
 
 Reply: TypeAlias = tuple[int, int, bytes, bytes, int]

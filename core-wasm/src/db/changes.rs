@@ -15,7 +15,6 @@ use crate::query::Filter;
 
 use super::Database;
 use super::query::is_selected;
-use super::versions::Place;
 
 /// How far a reader of changes has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,11 +82,12 @@ impl Database {
     pub fn cursor_after(&self, id: &VersionId, timestamp: u64) -> Cursor {
         let Some(place) = self.versions.find(id) else { return Cursor { timestamp, taken: 0 } };
         let first = self.versions.first_after(timestamp.saturating_sub(1));
-        Cursor { timestamp, taken: u64::from(place.saturating_sub(first)) + 1 }
+        Cursor { timestamp, taken: self.versions.ordinal(first, place) + 1 }
     }
 
     /// Notes an erasure for readers of changes.
     pub(super) fn remember_erasure(&mut self, erasure: Erasure) {
+        self.erasure_count += 1;
         if self.erasures.len() == MAX_REMEMBERED_ERASURES {
             self.erasures.pop_front();
         }
@@ -102,10 +102,8 @@ impl Database {
     pub fn changes(&self, feed: &Feed<'_>) -> Result<Page<'_>> {
         let filter = feed.filter.map(Filter::parse).transpose()?;
         let Cursor { timestamp, taken } = feed.cursor;
-        let start = self.versions.first_after(timestamp.saturating_sub(1));
-        // The commit at the cursor's time may be an erasure, which has no place.
-        let begun = self.versions.get(start).is_some_and(|version| version.timestamp == timestamp);
-        let skipped = if begun { Place::try_from(taken).unwrap_or(Place::MAX) } else { 0 };
+        // By entries of the commit, not by places: those change when a file is compacted.
+        let start = self.versions.nth_of_commit(timestamp, taken);
         let mut walk = Walk {
             page: Page { changes: Vec::new(), next: feed.cursor, more: false },
             bytes: 0,
@@ -116,7 +114,7 @@ impl Database {
             .iter()
             .filter(|erasure| (erasure.timestamp, 0) >= (timestamp, taken.min(1)))
             .peekable();
-        for (scanned, place) in (start.saturating_add(skipped)..).enumerate() {
+        for (scanned, place) in (start..).enumerate() {
             let version = self
                 .versions
                 .get(place)
@@ -126,7 +124,7 @@ impl Database {
                 if !walk.has_room(scanned) {
                     return Ok(walk.page);
                 }
-                walk.pass(erasure.timestamp);
+                walk.pass(erasure.timestamp, 0);
                 if feed.names(&erasure.namespace, &erasure.key) {
                     walk.add(Event::Erasure(erasure), erasure.key.len());
                 }
@@ -135,7 +133,15 @@ impl Database {
             if !walk.has_room(scanned) {
                 return Ok(walk.page);
             }
-            walk.pass(version.timestamp);
+            let gap = self.versions.gap(place).copied().unwrap_or_default();
+            if gap.until >= timestamp {
+                walk.missed += usize::try_from(gap.versions).unwrap_or(usize::MAX);
+            }
+            let before = match scanned {
+                0 => self.versions.ordinal(self.versions.first_of_commit(version.timestamp), place),
+                _ => walk.before(version.timestamp) + u64::from(gap.of_commit),
+            };
+            walk.pass(version.timestamp, before);
             match &version.record {
                 None => walk.missed += 1,
                 Some(record) => {
@@ -199,14 +205,15 @@ impl<'a> Walk<'a> {
         !self.page.more
     }
 
-    /// Moves past one entry of the commit at a time.
-    fn pass(&mut self, timestamp: u64) {
-        let next = &mut self.page.next;
-        *next = if next.timestamp == timestamp {
-            Cursor { timestamp, taken: next.taken + 1 }
-        } else {
-            Cursor { timestamp, taken: 1 }
-        };
+    /// How many entries of the commit of a time were passed.
+    fn before(&self, timestamp: u64) -> u64 {
+        let next = self.page.next;
+        if next.timestamp == timestamp { next.taken } else { 0 }
+    }
+
+    /// Moves past one entry of the commit of a time, which has so many before it.
+    fn pass(&mut self, timestamp: u64, before: u64) {
+        self.page.next = Cursor { timestamp, taken: before + 1 };
     }
 
     fn add(&mut self, event: Event<'a>, bytes: usize) {

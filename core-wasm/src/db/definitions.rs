@@ -204,6 +204,7 @@ impl Database {
                 }
             }
         }
+        self.derived.set_restored();
         Ok(())
     }
 

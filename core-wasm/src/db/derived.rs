@@ -10,6 +10,7 @@ mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::codec::names;
 use crate::index::FieldIndex;
 use crate::limits::{MAX_INDEX_VALUES, MAX_VIEW_KEY_BYTES};
 use crate::log::record::{Record, ValueKind};
@@ -37,6 +38,8 @@ pub(super) struct Derived {
     spaces: BTreeMap<Box<str>, Space>,
     /// Overwritten versions whose entries go when the commit of that time is acknowledged.
     retiring: VecDeque<(u64, Place)>,
+    /// Whether what is defined is here: not while a log is replayed.
+    is_restored: bool,
 }
 
 impl core::fmt::Debug for Derived {
@@ -104,6 +107,35 @@ impl Derived {
             Some(timestamp) => self.retiring.push_back((timestamp, before)),
             None => self.remove(before, versions),
         }
+    }
+
+    /// Whether what is defined has been made of what is stored.
+    pub(super) fn is_restored(&self) -> bool {
+        self.is_restored
+    }
+
+    /// What is defined has been made of what is stored.
+    pub(super) fn set_restored(&mut self) {
+        self.is_restored = true;
+    }
+
+    /// A version was read from the log. Until definitions were restored nothing is derived of it, and
+    /// one that is read after that has them all restored again.
+    pub(super) fn replayed(&mut self, place: Place, before: Option<Place>, versions: &Versions) {
+        if !self.is_restored {
+            return;
+        }
+        let record = versions.record(place);
+        if record.is_some_and(|record| record.fields().namespace == names::SYSTEM) {
+            *self = Self::default();
+        } else {
+            self.wrote(place, before, None, versions);
+        }
+    }
+
+    /// The namespaces that have an index of their text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.spaces().filter(|(_, space)| space.text.is_some()).map(|(namespace, _)| namespace)
     }
 
     /// A version that is the key's value as of some moment that is not acknowledged any more.

@@ -19,6 +19,7 @@ mod read;
 mod recall;
 mod replay;
 mod search;
+mod snapshot;
 mod stats;
 mod suggest;
 mod vectors;
@@ -40,6 +41,7 @@ pub use read::{Listing, Value};
 pub use recall::{Recall, Recalled};
 pub use replay::Replay;
 pub use search::{TextFound, TextSearch};
+pub use snapshot::{Part, Place as SnapshotPlace, Retention, Size};
 pub use stats::Stats;
 pub use vectors::{Found, SetStats, Similar};
 pub use verify::Verified;
@@ -93,14 +95,20 @@ pub struct Database {
     /// Time of the last commit; the next one is later.
     timestamp: u64,
     journal: Journal,
-    /// Commits since the log began.
+    /// Commits since the database was made.
     commits: u64,
+    /// Versions that retention has dropped since then.
+    dropped: u64,
+    /// Whether it is what was intact of a damaged file.
+    is_salvaged: bool,
     /// Hash of the last commit.
     head: Digest,
     /// Where a rehash of the chain can begin: a head, and the slab's length at that moment.
     chain_start: (Digest, usize),
     /// The latest erasures, for readers of changes.
     erasures: changes::Erasures,
+    /// How many erasures there were: a snapshot under way begins anew after one.
+    erasure_count: u64,
     /// Commits that are not yet acknowledged: sequence and time.
     pending: VecDeque<(u64, u64)>,
     /// Time of the last acknowledged commit: where reads stop.
@@ -111,7 +119,12 @@ impl Database {
     /// An empty database. Its journal holds the file header.
     #[must_use]
     pub fn create(options: &Options) -> Self {
-        let header = Header { database_id: options.database_id, epoch: 1, first_sequence: 1 };
+        let header = Header {
+            database_id: options.database_id,
+            epoch: 1,
+            first_sequence: 1,
+            snapshot: false,
+        };
         let mut database = Self::empty(options, header);
         if options.journal {
             database.journal.bytes = header.to_bytes();
@@ -134,9 +147,12 @@ impl Database {
                 options.journal,
             ),
             commits: 0,
+            dropped: 0,
+            is_salvaged: false,
             head: [0; 32],
             chain_start: ([0; 32], 0),
             erasures: changes::Erasures::new(),
+            erasure_count: 0,
             pending: VecDeque::new(),
             visible_timestamp: 0,
         }

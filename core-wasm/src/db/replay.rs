@@ -1,11 +1,15 @@
 //! Opening: stored bytes become a database again.
 
 use crate::codec::bytes::take;
+use crate::codec::hex::VersionId;
 use crate::error::{Error, Kind, Result};
+use crate::limits::MAX_TIMESTAMP_US;
 use crate::log::chain::{Link, digest};
 use crate::log::header::Header;
-use crate::log::record::Record;
-use crate::log::recovery::{Entry, Group, Progress, Recovery};
+use crate::log::record::{Erasure, Record};
+use crate::log::recovery::{Entry, Group, Progress, Recovery, Unit};
+use crate::log::salvage::Salvage;
+use crate::log::snapshot::Snapshot;
 
 use crate::vector::Codes;
 
@@ -17,6 +21,8 @@ use super::{Database, Options};
 #[derive(Debug)]
 pub struct Replay {
     recovery: Recovery,
+    /// Reads in the place of the recovery, if what is intact is wanted.
+    salvage: Option<Salvage>,
     database: Database,
     verify: bool,
 }
@@ -26,9 +32,24 @@ impl Replay {
     /// `verify` makes it recompute every id and the chain of commits, and keep nothing.
     #[must_use]
     pub fn new(options: &Options, writable: bool, verify: bool) -> Self {
-        let header = Header { database_id: [0; 16], epoch: 0, first_sequence: 1 };
+        let header = Header { database_id: [0; 16], epoch: 0, first_sequence: 1, snapshot: false };
         let (recovery, database) = (Recovery::new(writable), Database::empty(options, header));
-        Self { recovery, database, verify }
+        Self { recovery, salvage: None, database, verify }
+    }
+
+    /// A replay that takes what is intact of a damaged file, and checks every id of it.
+    #[must_use]
+    pub fn salvage(options: &Options) -> Self {
+        let mut replay = Self::new(options, false, false);
+        replay.salvage = Some(Salvage::default());
+        replay.database.is_salvaged = true;
+        replay
+    }
+
+    /// Where what is lost of a damaged file lies: from, to.
+    #[must_use]
+    pub fn lost(&self) -> Vec<(u64, u64)> {
+        self.salvage.as_ref().map(|salvage| salvage.lost().to_vec()).unwrap_or_default()
     }
 
     /// Takes the bytes from `offset` on; see [`Recovery::feed`]. Linear time.
@@ -37,14 +58,39 @@ impl Replay {
     /// `Unsupported` or `Corrupt`, see [`crate::log::recovery`]; `Limit` if the data does not fit
     /// the memory.
     pub fn feed(&mut self, offset: u64, bytes: &[u8], end: bool) -> Result<Progress> {
-        let Self { recovery, database, verify } = self;
-        recovery.feed(offset, bytes, end, &mut |group, vectors| {
-            if *verify {
+        let Self { recovery, salvage, database, verify } = self;
+        if let Some(salvage) = salvage {
+            return salvage.feed(offset, bytes, end, &mut |unit| database.apply_intact(unit));
+        }
+        recovery.feed(offset, bytes, end, &mut |unit| match unit {
+            Unit::Group(group, vectors) | Unit::Part(group, vectors) if *verify => {
                 database.verify_group(&group, vectors)
-            } else {
-                database.apply(group, vectors)
             }
+            Unit::Group(group, vectors) => database.apply_group(group, vectors),
+            Unit::Part(part, vectors) => database.apply_part(part, vectors),
+            Unit::Snapshot(snapshot) => database.apply_snapshot(&snapshot, *verify),
         })
+    }
+
+    /// Does a slice of what searches gain from; see [`Database::maintain`]. Whether none is left for
+    /// what has been read so far. Indexes and views are made at once, and kept up to date by what is
+    /// still to be read.
+    ///
+    /// # Errors
+    /// As [`Replay::finish`].
+    pub fn maintain(&mut self, budget: usize, texts: &[String]) -> Result<bool> {
+        let Self { database, verify, .. } = self;
+        database.visible_timestamp = database.timestamp;
+        if !*verify && !database.derived.is_restored() {
+            database.restore_definitions()?;
+        }
+        Ok(database.maintain(budget, texts))
+    }
+
+    /// Takes erasures that readers of changes may still ask for; a snapshot does not have them, lest
+    /// it names what was erased.
+    pub fn remember_erasures(&mut self, erasures: Vec<Erasure>) {
+        erasures.into_iter().for_each(|erasure| self.database.remember_erasure(erasure));
     }
 
     /// The database, once [`Replay::feed`] said that the file has been read.
@@ -52,15 +98,20 @@ impl Replay {
     /// # Errors
     /// `Corrupt` for a definition of an index or view that cannot be read.
     pub fn finish(self) -> Result<Database> {
-        let Self { recovery, mut database, .. } = self;
-        if let Some(header) = recovery.header() {
+        let Self { recovery, salvage, mut database, .. } = self;
+        let (header, sequence) = match &salvage {
+            Some(salvage) => (salvage.header(), salvage.sequence()),
+            None => (recovery.header(), recovery.committed_sequence()),
+        };
+        if let Some(header) = header {
             database.header = header;
         }
-        let sequence = recovery.committed_sequence();
         database.journal = Journal::new(&database.header, sequence, database.options.journal);
         database.visible_timestamp = database.timestamp;
         database.chain_start = (database.head, database.versions.len());
-        database.restore_definitions()?;
+        if !database.derived.is_restored() {
+            database.restore_definitions()?;
+        }
         Ok(database)
     }
 }
@@ -79,6 +130,7 @@ impl Database {
                     link.add(&digest);
                 }
                 Entry::Erasure(erasure) => link.add(&digest(&erasure.to_bytes())),
+                Entry::Gap(gap) => link.add(&digest(&gap.to_bytes())),
             }
         }
         if link.head() != group.commit.head {
@@ -89,11 +141,81 @@ impl Database {
         Ok(())
     }
 
-    /// Takes a group of the log in.
-    fn apply(&mut self, group: Group, mut vectors: &[u8]) -> Result<()> {
+    /// Takes a commit in: all of it is later than what is there.
+    fn apply_group(&mut self, group: Group, vectors: &[u8]) -> Result<()> {
+        let before = if self.commits == 0 { None } else { Some(self.timestamp) };
+        self.commits += 1;
+        self.apply(group, vectors, |_, timestamp| before.is_none_or(|before| timestamp > before))
+    }
+
+    /// Takes a part of a snapshot in: several commits, perhaps without their first or last versions.
+    fn apply_part(&mut self, part: Group, vectors: &[u8]) -> Result<()> {
+        self.apply(part, vectors, |latest, timestamp| timestamp >= latest)
+    }
+
+    /// Takes the end of a snapshot in: what it says of the commits that led to it.
+    fn apply_snapshot(&mut self, snapshot: &Snapshot, verify: bool) -> Result<()> {
+        let has_commits = snapshot.commits > 0 || (snapshot.versions == 0 && snapshot.dropped == 0);
+        if !(self.timestamp..=MAX_TIMESTAMP_US).contains(&snapshot.timestamp) || !has_commits {
+            return Err(Error::corrupt(0, "a snapshot's end is not that of its commits"));
+        }
+        self.timestamp = snapshot.timestamp;
+        self.head = snapshot.head;
+        self.dropped = snapshot.dropped;
+        if !verify {
+            self.commits = snapshot.commits;
+        }
+        Ok(())
+    }
+
+    /// Takes a unit of a damaged file in: all of it, or nothing and an error.
+    fn apply_intact(&mut self, unit: Unit<'_>) -> Result<()> {
+        let (group, vectors) = match unit {
+            Unit::Group(group, vectors) | Unit::Part(group, vectors) => (group, vectors),
+            Unit::Snapshot(snapshot) => return self.apply_snapshot(&snapshot, false),
+        };
+        let (mut rest, mut latest) = (vectors, self.timestamp);
+        for entry in &group.entries {
+            let timestamp = match entry {
+                Entry::Version(record) => {
+                    let digest = record.digest(next_vector(&mut rest, record));
+                    let id = record.id();
+                    if !digest.starts_with(&id) || self.versions.find(&id).is_some() {
+                        return Err(Error::corrupt(0, "a version's content does not match its id"));
+                    }
+                    record.timestamp()
+                }
+                Entry::Erasure(erasure) => erasure.timestamp,
+                Entry::Gap(_) => continue,
+            };
+            if timestamp < latest {
+                return Err(Error::corrupt(0, "a commit is earlier than the one before it"));
+            }
+            latest = timestamp;
+        }
+        for entry in &group.entries {
+            if let Entry::Version(record) = entry
+                && record.fields().previous.is_none()
+            {
+                // A key that begins again was erased before, even if the frame that says so is lost.
+                self.forget(record.fields().namespace, record.fields().key);
+            }
+        }
+        self.commits += 1;
+        self.apply(group, vectors, |_, _| true)
+    }
+
+    /// Takes what is whole in. `fits` says of each entry's time, and the latest one before, whether
+    /// they may follow each other.
+    fn apply(
+        &mut self,
+        group: Group,
+        mut vectors: &[u8],
+        fits: impl Fn(u64, u64) -> bool,
+    ) -> Result<()> {
         let bytes = group.entries.iter().map(|entry| match entry {
             Entry::Version(record) => record.as_bytes().len(),
-            Entry::Erasure(_) => 0,
+            Entry::Erasure(_) | Entry::Gap(_) => 0,
         });
         // The records are in memory already; their places and names are not.
         let bytes = bytes.sum::<usize>() / 2 + vectors.len() / 4;
@@ -114,24 +236,34 @@ impl Database {
                     self.remember_erasure(erasure);
                     timestamp
                 }
+                Entry::Gap(gap) => {
+                    if !self.versions.note_gap(gap) {
+                        return Err(Error::corrupt(0, "a gap follows another"));
+                    }
+                    continue;
+                }
             };
-            if timestamp <= self.timestamp && self.commits > 0 {
+            if !fits(latest, timestamp) {
                 return Err(Error::corrupt(0, "a commit is not later than the one before it"));
             }
             latest = latest.max(timestamp);
         }
         self.timestamp = latest;
         self.head = group.commit.head;
-        self.commits += 1;
         Ok(())
     }
 
     fn apply_version(&mut self, record: Record, vector: &[u8]) -> Result<()> {
-        let Self { keyspace, versions, vectors, .. } = self;
+        let may_miss = self.commits == 0 || self.is_salvaged;
+        let Self { keyspace, versions, vectors, derived, .. } = self;
         let fields = record.fields();
         let chain = keyspace.chain_mut(fields.namespace, fields.key);
         let latest = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
-        if fields.previous != latest || versions.find(&record.id()).is_some() {
+        // Retention takes the first versions of a key away, damage any.
+        let is_missing = |id: VersionId| versions.find(&id).is_none();
+        let follows =
+            fields.previous == latest || (may_miss && fields.previous.is_some_and(is_missing));
+        if !follows || versions.find(&record.id()).is_some() {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
         let before = chain.latest();
@@ -155,6 +287,7 @@ impl Database {
         if let Some(held) = held {
             vectors.attach(held, place, None);
         }
+        derived.replayed(place, before, versions);
         Ok(())
     }
 }
@@ -175,3 +308,6 @@ fn not_under_this_metric(error: Error) -> Error {
         "open the file with the Config.vector_metric that it was written with",
     )
 }
+
+#[cfg(test)]
+mod tests;

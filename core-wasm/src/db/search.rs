@@ -165,6 +165,18 @@ impl Database {
         Ok(Some(seen))
     }
 
+    /// Makes the text index of a namespace that has keys and no index yet.
+    ///
+    /// # Errors
+    /// `Limit` if there is no memory for it.
+    pub(super) fn prepare_text(&mut self, namespace: &str) -> Result<()> {
+        let has_text = self.derived.space(namespace).is_some_and(|space| space.text.is_some());
+        if has_text || self.keyspace.keys(namespace).is_none() {
+            return Ok(());
+        }
+        self.make_text(namespace)
+    }
+
     fn make_text(&mut self, namespace: &str) -> Result<()> {
         let mut text = Text::new(self.timestamp);
         self.for_each_present(namespace, |database, place| {

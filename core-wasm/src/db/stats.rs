@@ -15,8 +15,10 @@ pub struct Stats {
     pub namespaces: usize,
     /// Versions held, deletions included.
     pub versions: usize,
-    /// Commits since the log began.
+    /// Commits since the database was made.
     pub commits: u64,
+    /// Versions that retention has dropped since then.
+    pub dropped: u64,
     /// Bytes of the versions' records.
     pub record_bytes: u64,
     /// Bytes of memory in use by the engine.
@@ -50,6 +52,7 @@ impl Database {
             namespaces,
             versions: self.versions.live(),
             commits: self.commits,
+            dropped: self.dropped,
             record_bytes: self.versions.record_bytes(),
             memory_used: (self.options.memory_used)(),
             timestamp: self.timestamp,

@@ -1,6 +1,7 @@
 //! The slab of versions in commit order, and the way from an id to its place.
 
 use core::hash::{BuildHasher, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -8,6 +9,7 @@ use hashbrown::HashTable;
 use crate::codec::hex::VersionId;
 use crate::error::Result;
 use crate::log::record::{Record, ValueKind};
+use crate::log::snapshot::Gap;
 
 use super::commit::out_of_memory;
 use super::vectors::At;
@@ -41,9 +43,11 @@ pub(super) struct Versions {
     erased: usize,
     by_id: HashTable<Place>,
     /// Pairs of cause and effect, sorted; written rarely, walked by binary search.
-    effects: std::collections::BTreeSet<(Place, Place)>,
+    effects: BTreeSet<(Place, Place)>,
     /// Bytes of records held.
     record_bytes: u64,
+    /// What is gone from before a version, as a snapshot says. Sparse.
+    gaps: BTreeMap<Place, Gap>,
 }
 
 /// Ids are hashes already, but a hostile file chooses them freely: mix them.
@@ -154,6 +158,50 @@ impl Versions {
         let chunk = self.chunks.partition_point(|chunk| chunk.last().is_some_and(earlier));
         let within = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(earlier));
         Place::try_from(chunk * CHUNK + within).unwrap_or(NO_PLACE)
+    }
+
+    /// Notes what is gone from before the next version; `false` if that is known already.
+    pub(super) fn note_gap(&mut self, gap: Gap) -> bool {
+        self.gaps.insert(Place::try_from(self.len).unwrap_or(NO_PLACE), gap).is_none()
+    }
+
+    /// What is gone from before a version.
+    pub(super) fn gap(&self, place: Place) -> Option<&Gap> {
+        if self.gaps.is_empty() { None } else { self.gaps.get(&place) }
+    }
+
+    /// How many entries of its commit, gone ones included, stood before a version. `first` is the
+    /// first version of that commit that is left.
+    pub(super) fn ordinal(&self, first: Place, place: Place) -> u64 {
+        let gone = self.gaps.range(first..=place).map(|(_, gap)| u64::from(gap.of_commit));
+        u64::from(place.saturating_sub(first)) + gone.sum::<u64>()
+    }
+
+    /// The first version that has as many entries of its commit before it, or the one after the
+    /// commit.
+    pub(super) fn nth_of_commit(&self, timestamp: u64, ordinal: u64) -> Place {
+        let first = self.first_of_commit(timestamp);
+        let end = self.first_after(timestamp);
+        let mut gone = 0;
+        let at = |gone: u64| {
+            let within = Place::try_from(ordinal.saturating_sub(gone)).unwrap_or(NO_PLACE);
+            first.saturating_add(within)
+        };
+        for (place, gap) in self.gaps.range(first..end) {
+            if at(gone) < *place {
+                break;
+            }
+            gone += u64::from(gap.of_commit);
+            if self.ordinal(first, *place) >= ordinal {
+                return *place;
+            }
+        }
+        at(gone).min(end)
+    }
+
+    /// The first version of the commit of a time, or the one after it.
+    pub(super) fn first_of_commit(&self, timestamp: u64) -> Place {
+        timestamp.checked_sub(1).map_or(0, |before| self.first_after(before))
     }
 
     /// Whether a version holds a value, as opposed to a deletion.

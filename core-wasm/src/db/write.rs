@@ -176,10 +176,16 @@ impl Database {
         Some((namespace.to_owned(), model.to_owned()))
     }
 
-    /// Does a slice of deferred work; whether none is left.
-    pub fn maintain(&mut self, budget: usize) -> bool {
+    /// Does a slice of deferred work; whether none is left. Makes the text indexes of namespaces that
+    /// are named, if there is memory for them; a search makes them as well.
+    pub fn maintain(&mut self, budget: usize, texts: &[String]) -> bool {
         if budget > 0 {
             self.derived.compact_texts();
+        }
+        for namespace in texts {
+            if self.prepare_text(namespace).is_err() {
+                break; // Without memory for it: the search that needs it says so.
+            }
         }
         self.vectors.maintain(budget)
     }

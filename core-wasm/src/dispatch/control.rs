@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::hex::{self, VersionId};
-use crate::db::{Cursor, Database, Expected, Options};
+use crate::db::{Cursor, Database, Expected, Options, Part, Retention, SnapshotPlace};
 use crate::error::{Error, Kind, Result};
+use crate::log::record::Erasure;
 use crate::vector::{Metric, Mode};
 
 /// Control of `open`, and part of `replay`'s.
@@ -69,6 +70,9 @@ pub(super) struct SimilarControl {
 #[serde(deny_unknown_fields)]
 pub(super) struct MaintainControl {
     pub(super) budget: usize,
+    /// Namespaces to index the text of.
+    #[serde(default)]
+    pub(super) texts: Vec<String>,
 }
 
 /// Control of `replay`.
@@ -80,6 +84,31 @@ pub(super) struct ReplayControl {
     /// Whether to recompute ids and the chain of commits.
     pub(super) verify: bool,
     pub(super) offset: u64,
+    /// Whether to take what is intact of a damaged file.
+    #[serde(default)]
+    pub(super) salvage: bool,
+    /// With the end of the file: erasures to tell readers of changes of: time, namespace, key.
+    #[serde(default)]
+    erasures: Vec<(u64, String, String)>,
+}
+
+/// Control of `snapshot` and `snapshot_size`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SnapshotControl {
+    /// What the reply before said; nothing to begin.
+    after: Option<SnapshotPlace>,
+    #[serde(default)]
+    max_bytes: usize,
+    /// Keep the last so many versions of each key.
+    keep_versions: Option<usize>,
+    /// Keep what was a value at a moment from this time on.
+    since: Option<u64>,
+    /// Id of the copy that it is to be.
+    new_id: Option<String>,
+    /// Whether to end it.
+    #[serde(default)]
+    last: bool,
 }
 
 /// Control of `put`.
@@ -241,6 +270,27 @@ impl OpenControl {
                 ModeName::Hnsw => Mode::Hnsw,
             },
         })
+    }
+}
+
+impl ReplayControl {
+    pub(super) fn erasures(self) -> Vec<Erasure> {
+        let erasures = self.erasures.into_iter();
+        let erasure = |(timestamp, namespace, key)| Erasure { timestamp, namespace, key };
+        erasures.map(erasure).collect()
+    }
+}
+
+impl SnapshotControl {
+    pub(super) fn retention(&self) -> Retention {
+        Retention { versions: self.keep_versions, since: self.since }
+    }
+
+    pub(super) fn part(self) -> Result<Part> {
+        let retention = self.retention();
+        let new_id = self.new_id.map(|text| id(text.as_bytes())).transpose()?;
+        let Self { after, max_bytes, last, .. } = self;
+        Ok(Part { after, max_bytes, retention, new_id, last })
     }
 }
 

@@ -110,5 +110,5 @@ pub(super) fn vector<'a>(db: &'a Database, request: &Request<'_>) -> Result<Repl
 
 pub(super) fn maintain<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let control: MaintainControl = request.control()?;
-    Ok(Reply::flag(db.maintain(control.budget)))
+    Ok(Reply::flag(db.maintain(control.budget, &control.texts)))
 }

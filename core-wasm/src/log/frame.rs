@@ -4,10 +4,10 @@
 //! |---|---|
 //! | 0..4 | magic `KFRM` |
 //! | 4..8 | payload length |
-//! | 8 | type: 1 version, 2 commit, 3 erasure |
+//! | 8 | type: 1 version, 2 commit, 3 erasure, 4 snapshot, 5 gap |
 //! | 9..12 | zero |
 //! | 12..16 | epoch |
-//! | 16..24 | sequence: one more than the frame before |
+//! | 16..24 | sequence: one more than the frame before, or than a snapshot frame says |
 //! | 24..32 | durable sequence: what the writer knew to be synced |
 //! | 32..36 | crc32c of the payload |
 //! | 36..40 | crc32c of the database id and bytes 0..36 |
@@ -36,11 +36,16 @@ pub enum FrameType {
     Commit = 2,
     /// The removal of a key with all its versions: [`crate::log::record::Erasure`].
     Erasure = 3,
+    /// The end of a snapshot: [`crate::log::snapshot::Snapshot`].
+    Snapshot = 4,
+    /// Versions that a snapshot does not have any more: [`crate::log::snapshot::Gap`].
+    Gap = 5,
 }
 
 impl FrameType {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Version, Self::Commit, Self::Erasure].into_iter().find(|kind| *kind as u8 == byte)
+        let all = [Self::Version, Self::Commit, Self::Erasure, Self::Snapshot, Self::Gap];
+        all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -171,7 +176,8 @@ impl FrameHeader {
 mod tests {
     use super::*;
 
-    const HEADER: Header = Header { database_id: [7; 16], epoch: 3, first_sequence: 1 };
+    const HEADER: Header =
+        Header { database_id: [7; 16], epoch: 3, first_sequence: 1, snapshot: false };
 
     #[test]
     fn every_flipped_bit_is_seen() {

@@ -9,7 +9,7 @@
 //! | 20..24 | compatible features: unknown bits are ignored |
 //! | 24..40 | database id |
 //! | 40..44 | epoch: raised by each compaction |
-//! | 44..48 | zero |
+//! | 44..48 | 1 if the file begins with a [`super::snapshot`], else 0 |
 //! | 48..56 | sequence of the first frame |
 //! | 56..60 | zero |
 //! | 60..64 | crc32c of the bytes before |
@@ -34,6 +34,8 @@ pub struct Header {
     pub epoch: u32,
     /// Sequence of the first frame.
     pub first_sequence: u64,
+    /// Whether the file begins with a snapshot.
+    pub snapshot: bool,
 }
 
 impl Header {
@@ -47,7 +49,7 @@ impl Header {
         bytes.extend_from_slice(&[0; 12]);
         bytes.extend_from_slice(&self.database_id);
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&u32::from(self.snapshot).to_le_bytes());
         bytes.extend_from_slice(&self.first_sequence.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
         let crc = crc32c::crc32c(&bytes);
@@ -95,7 +97,17 @@ impl Header {
                 "the file begins at a sequence that no database reaches",
             ));
         }
+        let snapshot = match u32_at(header, 44) {
+            Some(0) => false,
+            Some(1) => true,
+            _ => {
+                return Err(unsupported(
+                    "the file begins in a way that this release does not know",
+                ));
+            }
+        };
         Ok(Self {
+            snapshot,
             database_id: id_at(header, 24).ok_or_else(cut)?,
             epoch: u32_at(header, 40).ok_or_else(cut)?,
             first_sequence,
@@ -115,7 +127,8 @@ fn unsupported(message: &str) -> Error {
 mod tests {
     use super::*;
 
-    const HEADER: Header = Header { database_id: [7; 16], epoch: 3, first_sequence: 9 };
+    const HEADER: Header =
+        Header { database_id: [7; 16], epoch: 3, first_sequence: 9, snapshot: true };
 
     fn resealed(mut bytes: Vec<u8>, offset: usize, value: u8) -> Vec<u8> {
         bytes[offset] = value;
@@ -151,6 +164,7 @@ mod tests {
         assert_eq!(kind(&resealed(good.clone(), 8, 2), true), Kind::Unsupported);
         assert_eq!(kind(&resealed(good.clone(), 12, 1), false), Kind::Unsupported);
         assert_eq!(kind(&resealed(good.clone(), 16, 1), true), Kind::Unsupported);
+        assert_eq!(kind(&resealed(good.clone(), 44, 2), false), Kind::Unsupported);
         assert!(Header::from_bytes(&resealed(good.clone(), 16, 1), false).is_ok());
         assert!(Header::from_bytes(&resealed(good.clone(), 20, 1), true).is_ok());
         for bit in 0..8 * HEADER_BYTES {

@@ -9,6 +9,9 @@
 //! - later frames, none of which reaches X: an unsynced batch that reached the disk out of
 //!   order, to be cut off as well.
 //!
+//! In a snapshot ([`super::snapshot`]) there is no torn tail: its file appeared when it was whole, so
+//! whatever does not hold in it is damage.
+//!
 //! Bytes are pulled: [`Recovery::feed`] says from which offset it wants bytes next, and how many.
 //! Memory is bounded by the largest group. Linear time.
 
@@ -18,6 +21,10 @@ use crate::log::chain::Commit;
 use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, Found, FrameHeader, FrameType, Framing};
 use crate::log::header::{HEADER_BYTES, Header};
 use crate::log::record::{Erasure, Record};
+use crate::log::snapshot::{Gap, Snapshot};
+
+/// No sequence that a snapshot says is later than this: those after it have room.
+const MAX_SEQUENCE: u64 = u64::MAX >> 1;
 
 /// The least that a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -29,6 +36,8 @@ pub enum Entry {
     Version(Record),
     /// A key was erased.
     Erasure(Erasure),
+    /// Of a part: versions that are gone.
+    Gap(Gap),
 }
 
 /// A group whose every checksum holds.
@@ -41,6 +50,20 @@ pub struct Group {
     /// Sequence of the commit frame.
     pub sequence: u64,
 }
+
+/// What is taken whole, with the vectors of its versions one after the other, as float32 bytes.
+#[derive(Debug)]
+pub enum Unit<'a> {
+    /// A commit.
+    Group(Group, &'a [u8]),
+    /// A part of the snapshot that the file begins with.
+    Part(Group, &'a [u8]),
+    /// The end of that snapshot.
+    Snapshot(Snapshot),
+}
+
+/// Takes units in.
+pub type Apply<'a> = &'a mut dyn FnMut(Unit<'_>) -> Result<()>;
 
 /// What came of a piece of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +101,9 @@ pub struct Recovery {
     committed_sequence: u64,
     /// Where the current group begins.
     group_offset: u64,
+    /// Whether the snapshot's end is still to come, and the versions that it has so far.
+    in_snapshot: bool,
+    snapshot_versions: u64,
     /// Set once a group did not hold.
     scan: Option<Scan>,
 }
@@ -115,8 +141,7 @@ impl Recovery {
     }
 
     /// Takes the file's bytes from `offset` on; `end` says that the file ends with them. Calls
-    /// `apply` for each whole group, with the vectors of its versions one after the other, as float32
-    /// bytes.
+    /// `apply` for each unit that is whole.
     ///
     /// # Errors
     /// `Unsupported` and `Corrupt` as the module describes, and whatever `apply` returns.
@@ -125,7 +150,7 @@ impl Recovery {
         offset: u64,
         bytes: &[u8],
         end: bool,
-        apply: &mut dyn FnMut(Group, &[u8]) -> Result<()>,
+        apply: Apply<'_>,
     ) -> Result<Progress> {
         let mut position = 0;
         let framing = match self.header {
@@ -147,10 +172,19 @@ impl Recovery {
             match self.step(&framing, rest, at, apply)? {
                 Step::Frame(length) => position += length,
                 Step::NeedMore(want) if !end => return Ok(Progress::More { offset: at, want }),
+                Step::Broken if self.in_snapshot => {
+                    return Err(Error::corrupt(
+                        at,
+                        "the snapshot that the file begins with is damaged",
+                    ));
+                }
                 Step::NeedMore(_) | Step::Broken => {
                     self.scan = Some(Scan { end_of_data: self.group_offset });
                 }
             }
+        }
+        if self.in_snapshot {
+            return Err(Error::corrupt(self.group_offset, "the file ends inside its snapshot"));
         }
         let rest = bytes.get(position..).unwrap_or_default();
         self.search(&framing, rest, offset + position as u64, end)
@@ -163,17 +197,12 @@ impl Recovery {
         self.sequence = header.first_sequence.saturating_sub(1);
         self.committed_sequence = self.sequence;
         self.group_offset = HEADER_BYTES as u64;
+        self.in_snapshot = header.snapshot;
         Ok(framing)
     }
 
     /// Takes the frame at the front of `rest`, if it is the next one.
-    fn step(
-        &mut self,
-        framing: &Framing,
-        rest: &[u8],
-        at: u64,
-        apply: &mut dyn FnMut(Group, &[u8]) -> Result<()>,
-    ) -> Result<Step> {
+    fn step(&mut self, framing: &Framing, rest: &[u8], at: u64, apply: Apply<'_>) -> Result<Step> {
         if rest.len() < FRAME_HEADER_BYTES {
             return Ok(Step::NeedMore(FRAME_HEADER_BYTES));
         }
@@ -212,27 +241,34 @@ impl Recovery {
         frame: &FrameHeader,
         payload: &[u8],
         at: u64,
-        apply: &mut dyn FnMut(Group, &[u8]) -> Result<()>,
+        apply: Apply<'_>,
     ) -> Result<()> {
         let entry = match frame.kind {
             Some(FrameType::Version) => self.take_version(payload)?,
-            Some(FrameType::Erasure) => Erasure::parse(payload).map(Entry::Erasure),
+            Some(FrameType::Erasure) if !self.in_snapshot => {
+                Erasure::parse(payload).map(Entry::Erasure)
+            }
+            Some(FrameType::Gap) if self.in_snapshot => Gap::parse(payload).map(Entry::Gap),
+            Some(FrameType::Snapshot) => return self.end_snapshot(frame, payload, at, apply),
             Some(FrameType::Commit) => {
                 let commit = Commit::from_bytes(payload)
                     .filter(|commit| usize::try_from(commit.count) == Ok(self.entries.len()))
                     .ok_or_else(|| Error::corrupt(at, "a commit does not match its group"))?;
                 let entries = core::mem::take(&mut self.entries);
                 let group = Group { entries, commit, sequence: frame.sequence };
-                apply(group, &self.vectors).map_err(|error| error.at(self.group_offset))?;
+                let unit = if self.in_snapshot {
+                    Unit::Part(group, &self.vectors)
+                } else {
+                    Unit::Group(group, &self.vectors)
+                };
+                apply(unit).map_err(|error| error.at(self.group_offset))?;
                 // Its room stays for the next group: growing it anew would copy every vector twice.
                 self.vectors.clear();
                 self.pending_bytes = 0;
-                self.sequence = frame.sequence;
-                self.committed_sequence = frame.sequence;
-                self.group_offset = at + frame.frame_len() as u64;
+                self.end_unit(frame.sequence, at + frame.frame_len() as u64);
                 return Ok(());
             }
-            None => None,
+            _ => None,
         };
         let entry = entry.ok_or_else(|| Error::corrupt(at, "a frame holds no valid record"))?;
         self.pending_bytes += payload.len();
@@ -246,10 +282,41 @@ impl Recovery {
         Ok(())
     }
 
+    /// Takes the frame that ends a snapshot.
+    fn end_snapshot(
+        &mut self,
+        frame: &FrameHeader,
+        payload: &[u8],
+        at: u64,
+        apply: Apply<'_>,
+    ) -> Result<()> {
+        let expected = self.in_snapshot && self.entries.is_empty();
+        let sound = |snapshot: &Snapshot| {
+            expected
+                && snapshot.versions == self.snapshot_versions
+                && (frame.sequence..=MAX_SEQUENCE).contains(&snapshot.sequence)
+        };
+        let snapshot = Snapshot::parse(payload).filter(sound);
+        let snapshot = snapshot
+            .ok_or_else(|| Error::corrupt(at, "a snapshot's end does not match its parts"))?;
+        apply(Unit::Snapshot(snapshot)).map_err(|error| error.at(at))?;
+        self.in_snapshot = false;
+        self.end_unit(snapshot.sequence, at + frame.frame_len() as u64);
+        Ok(())
+    }
+
+    /// What lies before `offset` holds; frames go on after `sequence`.
+    fn end_unit(&mut self, sequence: u64, offset: u64) {
+        self.sequence = sequence;
+        self.committed_sequence = sequence;
+        self.group_offset = offset;
+    }
+
     /// Takes a stored version: the record by itself, the vector to those of its group. Together they
     /// would leave holes of the vectors' size between the records that stay.
     fn take_version(&mut self, stored: &[u8]) -> Result<Option<Entry>> {
         let Some((record, vector)) = Record::split(stored) else { return Ok(None) };
+        self.snapshot_versions += u64::from(self.in_snapshot);
         self.vectors.try_reserve(vector.len()).map_err(|_| no_room())?;
         self.vectors.extend_from_slice(vector);
         Ok(Record::parse(copy(record)?).map(Entry::Version))

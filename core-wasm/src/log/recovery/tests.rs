@@ -2,7 +2,8 @@ use super::*;
 use crate::error::Kind;
 use crate::log::record::{Fields, ValueKind};
 
-const HEADER: Header = Header { database_id: [7; 16], epoch: 1, first_sequence: 1 };
+const HEADER: Header =
+    Header { database_id: [7; 16], epoch: 1, first_sequence: 1, snapshot: false };
 
 /// A log of single-version groups, and the offset at which each group ends. Each group is written
 /// knowing that the one before is durable.
@@ -40,7 +41,7 @@ fn recover(file: &[u8], piece: usize) -> (Result<Outcome>, usize) {
     loop {
         let end = file.len().min(offset + piece.max(want));
         let last = end == file.len();
-        let mut count = |_: Group, _: &[u8]| -> Result<()> {
+        let mut count = |_: Unit<'_>| -> Result<()> {
             groups += 1;
             Ok(())
         };

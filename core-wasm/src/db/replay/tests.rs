@@ -1,0 +1,114 @@
+use super::*;
+use crate::db::{Draft, Retention, Write};
+use crate::log::header::HEADER_BYTES;
+
+fn at(now_us: u64) -> Write {
+    Write { now_us, synced_sequence: now_us }
+}
+
+/// A log of commits of one to three versions, and where each ends.
+fn log() -> (Vec<u8>, Vec<usize>) {
+    let mut db = Database::create(&Options::default());
+    let mut bytes = db.journal().to_vec();
+    let mut ends = vec![bytes.len()];
+    for time in 1..=6 {
+        db.clear_journal();
+        let value = time.to_string();
+        let keys = ["a", "b", "c"];
+        let drafts = keys.iter().take(time % 3 + 1);
+        let drafts: Vec<Draft<'_>> =
+            drafts.map(|key| Draft::json("n", key, value.as_bytes())).collect();
+        db.put_batch(at(time as u64), &drafts).unwrap();
+        db.acknowledge(u64::MAX);
+        bytes.extend_from_slice(db.journal());
+        ends.push(bytes.len());
+    }
+    db.clear_journal();
+    db.erase(at(10), "n", "c").unwrap();
+    bytes.extend_from_slice(db.journal());
+    ends.push(bytes.len());
+    (bytes, ends)
+}
+
+/// What is intact, the stretches that are lost, and the bytes that are.
+fn salvage(file: &[u8], piece: usize) -> (Database, Vec<(u64, u64)>, u64) {
+    let mut replay = Replay::salvage(&Options::default());
+    let (mut offset, mut want) = (0, 0);
+    loop {
+        let end = file.len().min(offset + piece.max(want));
+        let fed = replay.feed(offset as u64, &file[offset..end], end == file.len());
+        match fed.unwrap() {
+            Progress::More { offset: next, want: more } => {
+                (offset, want) = (usize::try_from(next).unwrap(), more);
+            }
+            Progress::Done(outcome) => {
+                let lost = replay.lost();
+                return (replay.finish().unwrap(), lost, outcome.dropped_bytes);
+            }
+        }
+    }
+}
+
+fn times(db: &Database, key: &str) -> Vec<u64> {
+    db.history("n", key, None).iter().map(|record| record.timestamp()).collect()
+}
+
+#[test]
+fn a_sound_file_is_salvaged_whole() {
+    let (file, _) = log();
+    for piece in [64, 100, 1 << 20] {
+        let (db, lost, bytes) = salvage(&file, piece);
+        assert_eq!((lost, bytes), (vec![], 0));
+        assert_eq!(times(&db, "a"), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(times(&db, "c"), Vec::<u64>::new());
+    }
+}
+
+#[test]
+fn one_damaged_byte_costs_one_commit() {
+    let (file, ends) = log();
+    for byte in HEADER_BYTES..file.len() {
+        let mut damaged = file.clone();
+        damaged[byte] ^= 0x55;
+        let group = ends.iter().filter(|end| **end <= byte).count();
+        let (db, lost, bytes) = salvage(&damaged, 1 << 20);
+        let (from, to) = (ends[group - 1] as u64, ends[group] as u64);
+        assert_eq!((lost, bytes), (vec![(from, to)], to - from), "byte {byte}");
+        let expected: Vec<u64> = (1..=6).filter(|time| *time != group as u64).collect();
+        assert_eq!(times(&db, "a"), expected, "byte {byte}");
+        assert_eq!(db.verify().problems, Vec::<String>::new());
+        // What was salvaged is a database again.
+        let copy = db.snapshot(&crate::db::Part {
+            max_bytes: 1 << 20,
+            retention: Retention::default(),
+            new_id: Some([1; 16]),
+            last: true,
+            after: None,
+        });
+        let copy = copy.unwrap().bytes;
+        let mut replay = Replay::new(&Options::default(), true, false);
+        assert!(matches!(replay.feed(0, &copy, true), Ok(Progress::Done(_))), "byte {byte}");
+        assert_eq!(times(&replay.finish().unwrap(), "a"), expected);
+    }
+}
+
+#[test]
+fn a_key_that_begins_again_was_erased() {
+    let mut db = Database::create(&Options::default());
+    let mut file = db.journal().to_vec();
+    let mut ends = Vec::new();
+    for step in 1..=3 {
+        db.clear_journal();
+        if step == 2 {
+            db.erase(at(2), "n", "k").unwrap();
+        } else {
+            db.put(at(step), &Draft::json("n", "k", b"1"), None).unwrap();
+        }
+        file.extend_from_slice(db.journal());
+        ends.push(file.len());
+    }
+    file[ends[0] + 8] ^= 1;
+    let (db, lost, _) = salvage(&file, 1 << 20);
+    assert_eq!(times(&db, "k"), [3]);
+    assert_eq!(lost, [(ends[0] as u64, ends[1] as u64)]);
+}
