@@ -22,7 +22,15 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 # Methods that open or close, or that only make an object and do nothing yet.
-NOT_OPERATIONS = {"close", "create", "namespace", "for_agent", "import_from", "agent_memory"}
+NOT_OPERATIONS = {
+    "close",
+    "create",
+    "namespace",
+    "for_agent",
+    "import_from",
+    "salvage",
+    "agent_memory",
+}
 
 
 def public_methods(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:

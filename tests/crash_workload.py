@@ -1,8 +1,9 @@
 """Random workloads over a simulated disk, and what must be found after each crash.
 
 A workload is run once. Its log, cut behind each commit, tells what a database shows after that
-commit; the heads of the chain tell the commits apart. An image of a crash is good if it opens,
-shows one of these states exactly, and not an earlier one than was acknowledged before the crash.
+commit; the heads of the chain tell the commits apart. After a compaction there is another log. An
+image of a crash is good if it opens, shows one of these states exactly, and not an earlier one than
+was acknowledged before the crash.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from log_format import COMMIT, FRAME_HEADER_BYTES, HEADER_BYTES
+from log_format import COMMIT, FRAME_HEADER_BYTES, HEADER_BYTES, SNAPSHOT
 from simulated_storage import KINDS, SimulatedStorage, crash_image, moments
 
 from koru_delta import Config, Database, KoruDeltaError, SyncDatabase
 from koru_delta.storage import MemoryStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
 NAMESPACES = ["a", "b"]
 KEYS = [f"key-{i}" for i in range(6)]
@@ -118,9 +119,7 @@ async def _view(db: Database, _run: Run, random: Random) -> None:
 
 
 async def _compact(db: Database, _run: Run, _random: Random) -> None:
-    compact: Callable[[], Awaitable[object]] | None = getattr(db, "compact", None)
-    if compact is not None:
-        await compact()
+    await db.compact()
 
 
 STEPS = [
@@ -137,7 +136,8 @@ async def _carry_out(run: Run, random: Random, steps: int) -> None:
             await random.choice(STEPS)(db, run, random)
             run.note(db)
     # Closing syncs whatever was not.
-    run.acknowledged.append((len(run.storage.calls), heads_of(bytes(run.storage.live))[-1]))
+    head = commits_of(bytes(run.storage.live))[-1][1]
+    run.acknowledged.append((len(run.storage.calls), head))
 
 
 def run_workload(random: Random, *, steps: int, sync: bool = True, start: bytes = b"") -> Run:
@@ -147,23 +147,35 @@ def run_workload(random: Random, *, steps: int, sync: bool = True, start: bytes 
     return run
 
 
-def commit_ends(content: bytes) -> list[int]:
-    """Where each commit of a sound log ends."""
-    ends, at = [HEADER_BYTES], HEADER_BYTES
+def commits_of(content: bytes) -> list[tuple[int, str]]:
+    """Where each commit of a sound log ends, and its head; first where the log begins with."""
+    begins, at = content[44] == 1, HEADER_BYTES
+    found = [] if begins else [(HEADER_BYTES, "0" * 64)]
     while at < len(content):
         length = int.from_bytes(content[at + 4 : at + 8], "little")
-        kind = content[at + 8]
+        kind, body = content[at + 8], at + FRAME_HEADER_BYTES
         at += FRAME_HEADER_BYTES + length + -(FRAME_HEADER_BYTES + length) % 8
-        if kind == COMMIT:
-            ends.append(at)
-    return ends
+        if kind == SNAPSHOT:
+            found.append((at, content[body : body + 32].hex()))
+            begins = False
+        elif kind == COMMIT and not begins:
+            # A commit frame ends with the head, and needs no zeros to be a multiple of eight.
+            found.append((at, content[at - 32 : at].hex()))
+    return found
 
 
-def heads_of(content: bytes) -> list[str]:
-    """The head after each commit of a sound log, as its commit frames say."""
-    ends = commit_ends(content)
-    # A commit frame ends with the head, and needs no zeros to be a multiple of eight.
-    return ["0" * 64, *(content[end - 32 : end].hex() for end in ends[1:])]
+def logs_of(storage: SimulatedStorage) -> list[bytes]:
+    """What each log of a storage came to: the first, and one for each compaction."""
+    logs, live = [], bytearray(storage.start)
+    for call in storage.calls:
+        if call.name == "append":
+            live += call.data
+        elif call.name == "truncate":
+            del live[call.offset :]
+        elif call.name == "create":
+            logs.append(bytes(live))
+            live[:] = call.data
+    return [log for log in [*logs, bytes(live)] if log]
 
 
 def state_of(db: SyncDatabase) -> State:
@@ -194,18 +206,26 @@ class Expected:
     """What a workload's images may show."""
 
     heads: list[str]
-    ends: list[int]
-    content: bytes
+    prefixes: dict[str, list[bytes]]
+    """What a log may be at each head: more than one, if it was compacted there."""
     states: dict[str, State] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, content: bytes) -> Expected:
-        return cls(heads_of(content), commit_ends(content), content)
+    def of(cls, *logs: bytes) -> Expected:
+        prefixes: dict[str, list[bytes]] = {}
+        for log in logs:
+            for end, head in commits_of(log):
+                prefixes.setdefault(head, []).append(log[:end])
+        return cls(list(prefixes), prefixes)
+
+    @classmethod
+    def of_run(cls, run: Run) -> Expected:
+        return cls.of(*logs_of(run.storage))
 
     def state(self, head: str) -> State:
-        """What was shown after the commit with this head: the log's whole prefix, opened."""
+        """What was shown after the commit with this head: a log's whole prefix, opened."""
         if head not in self.states:
-            self.states[head], _ = open_image(self.content[: self.ends[self.heads.index(head)]])
+            self.states[head], _ = open_image(self.prefixes[head][0])
         return self.states[head]
 
 
@@ -222,7 +242,7 @@ def check_image(image: bytes, expected: Expected, at_least: str | None) -> str:
         lost = expected.heads.index(at_least) - index
         assert lost <= 0, f"{lost} acknowledged commits are lost"
     assert found == expected.state(head), "the state is not that of its commit"
-    assert log == expected.content[: expected.ends[index]], "the rest was cut off"
+    assert log in expected.prefixes[head], "the rest was cut off"
     return str(head)
 
 

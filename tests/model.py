@@ -30,6 +30,12 @@ class Model:
     def erase(self, name: Name) -> int:
         return len(self.versions.pop(name, []))
 
+    def keep_last(self, count: int) -> int:
+        """Drops all but the last versions of each key; how many are gone."""
+        before = self.count()
+        self.versions = {name: entries[-count:] for name, entries in self.versions.items()}
+        return before - self.count()
+
     def history(self, name: Name) -> list[Entry]:
         return self.versions.get(name, [])
 

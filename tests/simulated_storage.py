@@ -23,7 +23,7 @@ MAX_TAIL_BYTES = 3000
 
 @dataclass(frozen=True)
 class Call:
-    """A call that changed the storage: create, append, truncate or sync."""
+    """A call that changed the storage: create, append, truncate or sync; or a file beside it."""
 
     name: str
     offset: int = 0
@@ -67,11 +67,33 @@ class SimulatedStorage:
         self.calls.append(Call("create", 0, bytes(data)))
         self.live[:] = data
 
+    def begin_replacement(self) -> SimulatedReplacement:
+        return SimulatedReplacement(self)
+
     def close(self) -> None:
         """The bytes stay."""
 
     def abandon(self) -> None:
         """The bytes stay."""
+
+
+class SimulatedReplacement:
+    """A file beside the storage's: nothing of it counts before it is renamed, as `create` is."""
+
+    def __init__(self, storage: SimulatedStorage) -> None:
+        self._storage = storage
+        self._data = bytearray()
+        storage.calls.append(Call("beside"))
+
+    def append(self, data: bytes) -> None:
+        self._storage.calls.append(Call("beside"))
+        self._data += data
+
+    def commit(self) -> None:
+        self._storage.create(bytes(self._data))
+
+    def abandon(self) -> None:
+        self._storage.calls.append(Call("beside"))
 
 
 @dataclass(frozen=True)
@@ -95,6 +117,9 @@ def moments(storage: SimulatedStorage) -> list[Moment]:
         if call.name == "append":
             written.append(call)
             live += call.data
+            found.append(Moment(durable, tuple(written), None))
+            continue
+        if call.name == "beside":
             found.append(Moment(durable, tuple(written), None))
             continue
         if call.name == "create":

@@ -17,7 +17,7 @@ STEPS = 8
 def test_a_crash_at_every_call_keeps_what_was_acknowledged(seed: int) -> None:
     random = Random(seed)
     run = run_workload(random, steps=STEPS)
-    expected = Expected.of(bytes(run.storage.live))
+    expected = Expected.of_run(run)
     found = set()
     for index, image in images(run, random):
         found.add(check_image(image, expected, run.head_at(index)))
@@ -29,7 +29,7 @@ def test_a_crash_at_every_call_keeps_what_was_acknowledged(seed: int) -> None:
 def test_without_syncs_a_crash_leaves_whole_commits_in_order(seed: int) -> None:
     random = Random(100 + seed)
     run = run_workload(random, steps=STEPS, sync=False)
-    expected = Expected.of(bytes(run.storage.live))
+    expected = Expected.of_run(run)
     for _, image in images(run, random):
         check_image(image, expected, None)
 
@@ -37,7 +37,7 @@ def test_without_syncs_a_crash_leaves_whole_commits_in_order(seed: int) -> None:
 def test_without_syncs_the_death_of_the_process_loses_nothing() -> None:
     random = Random(200)
     run = run_workload(random, steps=STEPS, sync=False)
-    expected = Expected.of(bytes(run.storage.live))
+    expected = Expected.of_run(run)
     for index, image in images(run, random, ["everything"]):
         check_image(image, expected, run.head_at(index))
 
@@ -46,11 +46,11 @@ def test_without_syncs_the_death_of_the_process_loses_nothing() -> None:
 def test_a_crash_after_a_crash_keeps_both(seed: int) -> None:
     random = Random(300 + seed)
     first = run_workload(random, steps=STEPS)
-    before = Expected.of(bytes(first.storage.live))
+    before = Expected.of_run(first)
     index, image = random.choice([pair for pair in images(first, random) if pair[1]])
     head = check_image(image, before, first.head_at(index))
     second = run_workload(random, steps=3, start=image)
-    expected = Expected.of(bytes(second.storage.live))
+    expected = Expected.of_run(second)
     assert head in expected.heads
     for index, again in images(second, random):
         # Before the new handle has acknowledged anything, what the old one had is still due.
@@ -78,9 +78,10 @@ def test_the_simulation_would_notice_half_a_commit() -> None:
     with SyncDatabase(Config(storage=place)) as db:
         db.put("a", "key", 1)
         db.put("a", "other", 2)
-    expected = Expected.of(bytes(place.live))
-    state, _ = open_image(expected.content)
+    content = bytes(place.live)
+    expected = Expected.of(content)
+    state, _ = open_image(content)
     expected.heads[-1] = "f" * 64
     with pytest.raises(AssertionError, match="half a commit"):
-        check_image(expected.content, expected, None)
+        check_image(content, expected, None)
     assert state["a/other"][0][1] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ class Machine(RuleBasedStateMachine):
         """Takes a version that the database says it wrote into the model."""
         name = (version.namespace, version.key)
         before = self.model.history(name)
-        assert version.previous == (before[-1].version_id if before else None)
+        if before:
+            assert version.previous == before[-1].version_id
         assert not self.moments or version.timestamp_us > self.moments[-1]
         self.moments.append(version.timestamp_us)
         self.model.write(
@@ -203,6 +205,28 @@ class Machine(RuleBasedStateMachine):
         head = self.db.head
         self.db.close()
         self.db = SyncDatabase(self.config).__enter__()
+        assert self.db.head == head
+
+    @rule()
+    def compact(self) -> None:
+        head = self.db.head
+        assert self.db.compact().versions_dropped == 0
+        assert self.db.head == head
+
+    @rule(keep=st.integers(1, 4))
+    def compact_by_rule(self, keep: int) -> None:
+        gone = self.model.keep_last(keep)
+        assert self.db.compact(keep_versions=keep).versions_dropped == gone
+
+    @precondition(lambda self: self.path is None)
+    @rule()
+    def export_and_import(self) -> None:
+        head = self.db.head
+        file = io.BytesIO()
+        self.db.export_to(file)
+        self.db.close()
+        file.seek(0)
+        self.db = SyncDatabase.import_from(file, self.config)
         assert self.db.head == head
 
     @invariant()

@@ -77,6 +77,8 @@ SIGNATURES = {
     "stats": "",
     "health": "",
     "verify": "",
+    "compact": "* keep_versions keep_history",
+    "export_to": "target * overwrite",
 }
 
 

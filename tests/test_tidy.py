@@ -104,7 +104,8 @@ def layer(module: str) -> str:
     first = module.split(".")[0]
     if first == "storage":  # The public name of what _storage holds.
         return "_storage"
-    if first in ("_hosts", "_storage", "_session", "_operations", "_memory", "_rag"):
+    named = ("_hosts", "_storage", "_session", "_upkeep", "_operations", "_memory", "_rag")
+    if first in named:
         return first
     return "leaf" if first in LEAVES or first.startswith("_") else "public"
 
@@ -115,11 +116,12 @@ ALLOWED = {
     "_storage": {"leaf"},
     "_hosts": {"leaf"},
     "_session": {"leaf", "_storage", "_hosts"},
-    "_operations": {"leaf", "_session"},
+    "_upkeep": {"leaf", "_storage", "_hosts", "_session"},
+    "_operations": {"leaf", "_session", "_upkeep"},
     # On top of the database's public methods, which they are given an object with.
     "_memory": {"leaf"},
     "_rag": {"leaf"},
-    "public": {"leaf", "_session", "_operations", "_memory", "_rag"},
+    "public": {"leaf", "_session", "_upkeep", "_operations", "_memory", "_rag"},
 }
 
 

@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from time import sleep, time_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _protocol as op
 from koru_delta._forks import open_sessions
@@ -32,7 +32,6 @@ from koru_delta._storage.file import FileStorage
 from koru_delta._workers import worker_threads
 from koru_delta.config import Config
 from koru_delta.errors import (
-    CorruptionError,
     DatabaseLockedError,
     KoruDeltaError,
     LimitExceededError,
@@ -40,6 +39,7 @@ from koru_delta.errors import (
 )
 
 if TYPE_CHECKING:
+    from koru_delta._upkeep.upkeep import Upkeep
     from koru_delta._vectors import Matrix
 
 _READ_BYTES: Final = 960 * 1024
@@ -53,13 +53,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _pack = REQUEST_HEADER.pack
 _SHRINKING: Final = frozenset({op.DELETE, op.ERASE})
-
-
-class FileCheck(NamedTuple):
-    """What reading the file again came to."""
-
-    commits: int
-    problem: str | None
 
 
 class Session:
@@ -78,6 +71,7 @@ class Session:
         self._lock = threading.Lock()
         self._stale = False
         self._maintaining = False
+        self.upkeep: Upkeep | None = None
         self._guarded = config.path is not None or config.storage is not None
 
     # Opening and closing.
@@ -87,8 +81,8 @@ class Session:
         """Whether there is an instance, in this process."""
         return not isinstance(self._host, Refusal)
 
-    def open(self) -> None:
-        """Open the storage, take its log in, and be ready."""
+    def open(self, load: Callable[[], tuple[Host, int]] | None = None) -> None:
+        """Open the storage, take its log in, or what ``load`` makes, and be ready."""
         config = self.config
         path = config.file_path
         try:
@@ -98,7 +92,7 @@ class Session:
                 self.storage = FileStorage(
                     path, read_only=config.read_only, preallocate=preallocate
                 )
-            host, sequence = self._load()
+            host, sequence = (load or self._load)()
             try:
                 self._open_log(sequence)
             except BaseException:
@@ -113,6 +107,8 @@ class Session:
             raise
         self._host = host
         open_sessions.add(self)
+        if self.upkeep is not None:
+            self.upkeep.opened()
         if not self._maintain(0):
             self.maintain_in_background()
 
@@ -177,10 +173,18 @@ class Session:
 
     def _replay(self, host: Host, storage: Storage, *, verify: bool) -> tuple[int, int, int]:
         """Feed the log to a new instance: last sequence, valid bytes, dropped bytes."""
+        sequence, progress = self._feed_all(host, storage, {"verify": verify})
+        return sequence, progress["valid_bytes"], progress["dropped_bytes"]
+
+    def _feed_all(
+        self, host: Host, storage: Storage, options: dict[str, bool]
+    ) -> tuple[int, dict[str, Any]]:
+        """Feed the log to a new instance: last sequence, and what the log came to."""
         control = {
             "open": self._open_control(host),
             "writable": not self.config.read_only,
-            "verify": verify,
+            "verify": False,
+            **options,
         }
         offset, want, size = 0, 0, storage.size
         piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
@@ -191,7 +195,7 @@ class Session:
                 raise_error(reply)
             progress = progress_of(reply[2], offset, length, size)
             if progress.valid_bytes is not None:
-                return reply[4], progress.valid_bytes, progress.dropped_bytes
+                return reply[4], json.loads(reply[2])
             offset, want = progress.offset, progress.want
 
     @staticmethod
@@ -224,6 +228,8 @@ class Session:
 
     def close(self) -> None:
         """Write what is left, free the instance and unlock. A second call does nothing."""
+        if self.upkeep is not None:
+            self.upkeep.stop()
         with self._lock:
             if not self.is_open:
                 return
@@ -541,6 +547,13 @@ class Session:
             self.log.restart(sequence)
         self._stale = False
 
+    def adopt(self, host: Host, sequence: int) -> None:
+        """Go on with another instance that holds the same. The caller holds the lock."""
+        old, self._host = self._host, host
+        old.close()
+        self.hot.clear()
+        self.log.restart(sequence)
+
     @property
     def head(self) -> str:
         """Hash of the latest commit."""
@@ -558,26 +571,10 @@ class Session:
     def issues(self) -> tuple[str, ...]:
         """What keeps the database from doing its work, in words."""
         log = self.log
+        issues = [] if self.upkeep is None else self.upkeep.issues
         if isinstance(log, CommitLog) and log.failure is not None:
-            return (f"writing failed: {log.failure.message}",)
-        return ()
-
-    def verify_file(self) -> FileCheck:
-        """Read the file again with every id and link recomputed."""
-        if self.storage is None:
-            return FileCheck(commits=0, problem=None)
-        with self._lock:
-            if isinstance(self.log, CommitLog):
-                self.log.flush()
-            host = self._new_host()
-            try:
-                self._replay(host, self.storage, verify=True)
-                commits = json.loads(self._checked(host, op.STATS, pack())[2])["commits"]
-                return FileCheck(commits=commits, problem=None)
-            except CorruptionError as error:
-                return FileCheck(commits=0, problem=error.message)
-            finally:
-                host.close()
+            issues = [f"writing failed: {log.failure.message}", *issues]
+        return tuple(issues)
 
     def abandon(self) -> None:
         """In a forked child: let go, and refuse."""
@@ -587,6 +584,8 @@ class Session:
         )
         self._lock = threading.Lock()
         self.log = NoLog()
+        if self.upkeep is not None:
+            self.upkeep.abandon()
         self._host = Refusal(error)
         if self.storage is not None:
             self.storage.abandon()

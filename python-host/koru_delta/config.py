@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from koru_delta.errors import ValidationError
 
@@ -20,6 +21,10 @@ _MIB: Final = 1024 * 1024
 _MIN_MEMORY_MB: Final = 4
 MAX_MEMORY_BYTES: Final = 4 * 1024 * _MIB
 """What 32-bit addresses reach."""
+MAX_KEPT: Final = 2**32 - 1
+"""Most versions that a rule of retention may name."""
+MAX_HISTORY_SECONDS: Final = 1e11
+"""Longest time that one may name: 3,000 years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,13 @@ class Config:
             pays from some 100,000 vectors on. ``auto``: quantised where that is faster than exact.
         vector_metric: How vectors are compared: ``cosine``; ``dot``, the inner product; or
             ``l2``, of which the score is the negated squared distance, so that higher is nearer.
+        keep_versions: What compaction keeps: the last so many versions of each key; None for no
+            such rule. Each rule keeps, so a version goes only if no rule that is given keeps it;
+            without rules nothing goes. The latest version of a key stays, unless it is a deletion.
+        keep_history: What compaction keeps: versions that were some key's value at any moment of so
+            many seconds, or of a ``timedelta``, before it; None for no such rule.
+        auto_compact: Compact the file in the background when it has grown to twice its size, has at
+            least 8 MiB, and would shrink to half or less.
         storage: A place for the log of your own, instead of a path: anything with the methods of
             :class:`koru_delta.storage.Storage`. It is closed with the database.
 
@@ -65,6 +77,9 @@ class Config:
     operation_timeout: float = 30.0
     vector_index: Literal["auto", "exact", "quantized", "hnsw"] = "auto"
     vector_metric: Literal["cosine", "dot", "l2"] = "cosine"
+    keep_versions: int | None = None
+    keep_history: float | timedelta | None = None
+    auto_compact: bool = True
     storage: Storage | None = None
 
     def __post_init__(self) -> None:
@@ -79,7 +94,7 @@ class Config:
             raise _refuse("max_memory_mb", self.max_memory_mb, f"0 or at least {_MIN_MEMORY_MB}")
         self._check_int("max_disk_mb", 2**43)
         self._check_int("hot_cache_size", 2**31)
-        for name in ("enable_wal", "sync_on_write", "read_only"):
+        for name in ("enable_wal", "sync_on_write", "read_only", "auto_compact"):
             if not isinstance(getattr(self, name), bool):
                 raise _refuse(name, getattr(self, name), "True or False")
         for name, known in (("vector_index", _INDEXES), ("vector_metric", _METRICS)):
@@ -89,6 +104,7 @@ class Config:
         is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
         if not is_number or not 0 <= timeout <= 1e9:
             raise _refuse("operation_timeout", timeout, "a number of seconds, or 0 for none")
+        check_retention(self.keep_versions, self.keep_history, "Config.")
         if self.storage is not None and path is not None:
             raise _refuse("storage", self.storage, "a path or a storage, not both")
         if self.read_only and path is None and self.storage is None:
@@ -115,6 +131,25 @@ class Config:
         return self.max_disk_mb * _MIB or None
 
 
+def check_retention(keep_versions: object, keep_history: object, owner: str = "") -> None:
+    """Check the rules of retention.
+
+    Raises:
+        ValidationError: That names the one that cannot be meant.
+    """
+    count = keep_versions
+    is_count = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= MAX_KEPT
+    if count is not None and not is_count:
+        wanted = f"a whole number from 1 to {MAX_KEPT}, or None"
+        raise refuse(f"{owner}keep_versions", count, wanted)
+    seconds: Any = keep_history
+    if isinstance(keep_history, timedelta):
+        seconds = keep_history.total_seconds()
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 <= seconds <= MAX_HISTORY_SECONDS):
+        raise refuse(f"{owner}keep_history", keep_history, "seconds or a timedelta, or None")
+
+
 def _check_path(path: str | bytes) -> None:
     if not isinstance(path, str) or "\0" in path:
         raise _refuse("path", path, "a str without NUL characters")
@@ -128,4 +163,9 @@ def _check_path(path: str | bytes) -> None:
 
 
 def _refuse(field: str, value: object, wanted: str) -> ValidationError:
-    return ValidationError(f"Config.{field} is {value!r}", suggestion=f"give {wanted}")
+    return refuse(f"Config.{field}", value, wanted)
+
+
+def refuse(name: str, value: object, wanted: str) -> ValidationError:
+    """The error for a setting that cannot be meant."""
+    return ValidationError(f"{name} is {value!r}", suggestion=f"give {wanted}")

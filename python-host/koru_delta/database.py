@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from koru_delta._operations.history import History
 from koru_delta._operations.operating import Operating
@@ -21,7 +22,9 @@ from koru_delta.errors import ValidationError
 from koru_delta.namespace import Namespace
 
 if TYPE_CHECKING:
+    from koru_delta._hosts.base import Host
     from koru_delta._memory.agent import AgentMemory, OpenAgent
+    from koru_delta._results.reports import SalvageReport
 
 __all__ = ["Database"]
 
@@ -60,10 +63,83 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
         await database._open()
         return database
 
-    async def _open(self) -> None:
+    async def _open(self, load: Callable[[], tuple[Host, int]] | None = None) -> None:
         if self._session.is_open:
             raise ValidationError("the database is open already", suggestion="use it, or close it")
-        await self._session.in_thread(self._session.open)
+        await self._session.in_thread(self._session.open, load)
+
+    @classmethod
+    async def import_from(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO,
+        config: Config | str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Make a database of an exported file, or of any database file, and open it.
+
+        Everything is checked first: each checksum, each version's id and the chain of commits.
+
+        Args:
+            source: A path, or a file that is open for reading in binary.
+            config: Where to: a path where nothing is, a :class:`Config`, or nothing for memory.
+
+        Raises:
+            CorruptionError: If anything in it is damaged or missing.
+            UnsupportedFormatError: If it is no koru-delta database, or of a later format.
+            StorageError: If it cannot be read, or there is a database at the new path.
+            LimitExceededError: If it does not fit ``max_memory_mb``.
+            ValidationError: If it is neither a path nor a file in binary.
+
+        Example:
+            >>> report = await db.export_to("backup.koru", overwrite=True)
+            >>> copy = await Database.import_from("backup.koru")
+            >>> copy.head == db.head
+            True
+            >>> await copy.close()
+        """
+        database = cls(config)
+        await database._import(source)
+        return database
+
+    async def _import(self, source: str | os.PathLike[str] | BinaryIO) -> None:
+        from koru_delta._upkeep.copies import load_import  # Here: few need it at once.
+
+        await self._open(functools.partial(load_import, self._session, source))
+
+    @classmethod
+    async def salvage(
+        cls,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        max_memory_mb: int = 0,
+    ) -> SalvageReport:
+        """Write what is intact of a damaged file to a new file, which is a database.
+
+        Only commits of which every checksum and every version's id hold are taken, in their order;
+        a damaged one is left out whole. So a key may have an earlier value than it had, lack
+        versions in the middle of its history, or have what an erasure took whose record is lost:
+        look at the report. The damaged file is only read.
+
+        Args:
+            source: The damaged file. Nobody should be writing to it.
+            target: A path where nothing is.
+            max_memory_mb: Cap of the memory that it takes, as in :class:`Config`.
+
+        Raises:
+            CorruptionError: If the file's header, its first 64 bytes, is damaged.
+            UnsupportedFormatError: If it is no koru-delta database, or of a later format.
+            StorageError: If one cannot be read or the other written, or exists.
+            LimitExceededError: If it does not fit the memory.
+
+        Example:
+            >>> report = await Database.salvage("damaged.koru", "salvaged.koru")
+            >>> report.bytes_lost
+            0
+        """
+        from koru_delta._upkeep.salvage import salvage  # Here: few need it.
+
+        session = cls()._session
+        return await session.in_thread(salvage, source, target, max_memory_mb)
 
     async def close(self) -> None:
         """Write what is left, free the memory and unlock the file. Closing twice is fine.

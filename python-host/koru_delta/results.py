@@ -5,9 +5,12 @@ from __future__ import annotations
 from koru_delta._results.changes import Change
 from koru_delta._results.matches import Match, Record
 from koru_delta._results.reports import (
+    CompactReport,
     Explanation,
+    ExportReport,
     Health,
     Index,
+    SalvageReport,
     Stats,
     VectorStats,
     VerifyReport,
@@ -17,11 +20,14 @@ from koru_delta._results.versions import Version
 
 __all__ = [
     "Change",
+    "CompactReport",
     "Explanation",
+    "ExportReport",
     "Health",
     "Index",
     "Match",
     "Record",
+    "SalvageReport",
     "Stats",
     "VectorStats",
     "VerifyReport",

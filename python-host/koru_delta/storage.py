@@ -1,6 +1,7 @@
 """Where a database's log lives, for those who bring a place of their own.
 
-:class:`Storage` is what a place has to do; :class:`MemoryStorage` is the reference. A file is the
+:class:`Storage` is what a place has to do; with a :class:`Replacement` it can be compacted as well;
+:class:`MemoryStorage` is the reference. A file is the
 default: see ``Config.path``. The bytes are the same in every place.
 
     place = MemoryStorage()
@@ -11,7 +12,7 @@ default: see ``Config.path``. The bytes are the same in every place.
 
 from __future__ import annotations
 
-from koru_delta._storage.base import Storage
+from koru_delta._storage.base import Replacement, Storage
 from koru_delta._storage.memory import MemoryStorage
 
-__all__ = ["MemoryStorage", "Storage"]
+__all__ = ["MemoryStorage", "Replacement", "Storage"]

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 from koru_delta._operations.watching import SyncWatch
 from koru_delta.config import Config
@@ -15,6 +15,7 @@ from koru_delta.namespace import Namespace
 
 if TYPE_CHECKING:
     from koru_delta._memory.blocking import SyncAgentMemory, SyncOpenAgent
+    from koru_delta._results.reports import SalvageReport
     from koru_delta._times import Time
 
 __all__ = ["SyncDatabase"]
@@ -78,9 +79,34 @@ class SyncDatabase:
         _run(database._database._open())
         return database
 
+    @classmethod
+    def import_from(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO,
+        config: Config | str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """As :meth:`Database.import_from`."""
+        database = cls(config)
+        _run(database._database._import(source))
+        return database
+
+    @classmethod
+    def salvage(
+        cls,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        max_memory_mb: int = 0,
+    ) -> SalvageReport:
+        """As :meth:`Database.salvage`."""
+        from koru_delta._upkeep.salvage import salvage  # Here: few need it.
+
+        return salvage(source, target, max_memory_mb)
+
     def __enter__(self) -> Self:
-        """Open."""
-        _run(self._database._open())
+        """Open, unless :meth:`create` or :meth:`import_from` has."""
+        if not self._database._session.is_open:
+            _run(self._database._open())
         return self
 
     def __exit__(
@@ -184,6 +210,8 @@ class SyncDatabase:
     stats = _blocking(Database.stats)
     health = _blocking(Database.health)
     verify = _blocking(Database.verify)
+    compact = _blocking(Database.compact)
+    export_to = _blocking(Database.export_to)
 
 
 class SyncNamespace:

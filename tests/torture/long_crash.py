@@ -20,7 +20,7 @@ def run(count: int, seed: int) -> str:
         head: str | None = None
         for _generation in range(1 + workloads % 3):
             made = run_workload(random, steps=random.randint(1, STEPS), sync=sync, start=before)
-            expected = Expected.of(bytes(made.storage.live))
+            expected = Expected.of_run(made)
             survivors = [(before, head)]
             for index, image in images(made, random):
                 least = made.head_at(index) or head if sync else None

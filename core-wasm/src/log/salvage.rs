@@ -113,7 +113,8 @@ impl Salvage {
         }
         self.lose_until(self.end_of_data);
         let dropped_bytes = self.lost.iter().map(|(from, to)| to - from).sum();
-        Ok(Progress::Done(Outcome { valid_bytes: self.taken, dropped_bytes }))
+        let valid_bytes = self.end_of_data.saturating_sub(dropped_bytes);
+        Ok(Progress::Done(Outcome { valid_bytes, dropped_bytes }))
     }
 
     fn take(

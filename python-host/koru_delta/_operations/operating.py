@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from koru_delta import _protocol as op
 from koru_delta._operations.base import Operations
-from koru_delta._results.reports import Health, Stats, VerifyReport, vector_stats
+from koru_delta._results.reports import (
+    CompactReport,
+    ExportReport,
+    Health,
+    Stats,
+    VerifyReport,
+    vector_stats,
+)
+from koru_delta.config import check_retention
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from koru_delta._session import Session
+    from koru_delta._upkeep.copies import FileCheck
 
 
 class Operating(Operations):
@@ -43,6 +58,8 @@ class Operating(Operations):
             recovered_bytes=session.recovered_bytes,
             vector_index=self._config.vector_index,
             vectors=tuple(vector_stats(held) for held in engine["vectors"]),
+            versions_dropped=engine["dropped"],
+            last_compaction=self._upkeep.last,
         )
 
     async def health(self) -> Health:
@@ -60,7 +77,7 @@ class Operating(Operations):
         session = self._session
         memory = json.loads((await session.read(op.VERIFY, long=True))[2])
         problems: list[str] = memory["problems"]
-        file = await session.in_thread(session.verify_file)
+        file = await session.in_thread(_verify_file, session)
         if file.problem is not None:
             problems.append(f"in the file: {file.problem}")
         return VerifyReport(
@@ -70,3 +87,79 @@ class Operating(Operations):
             head=memory["head"],
             problems=tuple(problems),
         )
+
+    async def compact(
+        self,
+        *,
+        keep_versions: int | None = None,
+        keep_history: float | timedelta | None = None,
+    ) -> CompactReport:
+        """Write everything anew: a shorter file, and memory for what is held only.
+
+        What was erased is really gone after it. Reads and writes go on meanwhile. It takes room for
+        a second copy of what stays, in memory and on disk, also past ``Config.max_disk_mb``.
+
+        Versions go only by rules. Each rule keeps, so a version goes if no rule that is given keeps
+        it. The latest version of a key stays, unless it is a deletion that no rule keeps. Reading a
+        key as of a time of which the version is gone is as reading it before it was first written;
+        history and lineage pass over it. Rules count what was written before compaction began.
+
+        Args:
+            keep_versions: Keep the last so many versions of each key.
+            keep_history: Keep what was some key's value at any moment of so many seconds, or of a
+                ``timedelta``, before now. Without either, the rules of the config hold.
+
+        Raises:
+            ValidationError: For a rule that cannot be meant.
+            StorageError: If it is open read-only, if a file could not be written, or if the storage
+                has no ``begin_replacement``.
+            LimitExceededError: If memory or time did not suffice.
+            DatabaseClosedError: If it was closed meanwhile.
+            CorruptionError: If a version in memory is not what its id says.
+
+        After any of these the database is as it was before, and in use.
+
+        Example:
+            >>> report = await db.compact(keep_versions=10)
+            >>> report.versions_dropped
+            0
+        """
+        check_retention(keep_versions, keep_history)
+        rules = None
+        if keep_versions is not None or keep_history is not None:
+            from koru_delta._upkeep.snapshots import Retention  # Here: few need it at once.
+
+            rules = Retention.of(keep_versions, keep_history)
+        return await self._session.in_thread(self._upkeep.compact, rules)
+
+    async def export_to(
+        self, target: str | os.PathLike[str] | BinaryIO, *, overwrite: bool = False
+    ) -> ExportReport:
+        """Write everything to one file, with all history: a database by itself.
+
+        ``Database(path)`` opens it as :meth:`Database.import_from` reads it. Reads and writes go on
+        meanwhile; the file has one moment during the call. With a path it appears when it is whole.
+
+        Args:
+            target: A path, or a file that is open for writing in binary.
+            overwrite: Whether a file at that path may be replaced.
+
+        Raises:
+            StorageError: If something is there already, or cannot be written.
+            ValidationError: For the database's own path, or a file that takes no bytes.
+            CorruptionError: If a version in memory is not what its id says.
+
+        Example:
+            >>> report = await db.export_to("backup.koru", overwrite=True)
+            >>> report.head == db.head
+            True
+        """
+        from koru_delta._upkeep.copies import export_to
+
+        return await self._session.in_thread(export_to, self._session, target, overwrite=overwrite)
+
+
+def _verify_file(session: Session) -> FileCheck:
+    from koru_delta._upkeep.copies import verify_file  # Here: few need it at once.
+
+    return verify_file(session)

@@ -27,7 +27,8 @@ class Change:
         version: The version that was written; None for an erasure.
         previous: The key's version before it; None if there was none, or it is not held any more.
         missed: Versions of any key that were committed between the change before and this one and
-            are not held any more: their keys were erased before the reader came to them.
+            are not held any more: erased, or dropped by retention, before the reader came to them.
+            After a compaction they may be counted with a change that comes somewhat later.
     """
 
     kind: Literal["put", "delete", "erase"]

@@ -41,6 +41,67 @@ def vector_stats(held: dict[str, Any]) -> VectorStats:
 
 
 @dataclass(frozen=True, slots=True)
+class CompactReport:
+    """What a compaction came to.
+
+    Attributes:
+        bytes_before: Bytes of the file before; 0 in memory.
+        bytes_after: Bytes of the file after; 0 in memory.
+        memory_before: Bytes of linear memory before.
+        memory_after: Bytes of linear memory after.
+        versions_before: Versions held before, deletions included.
+        versions_after: Versions held after.
+        versions_dropped: Versions that retention dropped.
+        seconds: How long it took.
+    """
+
+    bytes_before: int
+    bytes_after: int
+    memory_before: int
+    memory_after: int
+    versions_before: int
+    versions_after: int
+    versions_dropped: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was exported.
+
+    Attributes:
+        bytes: Bytes of the file.
+        versions: Versions in it, deletions included.
+        head: Hash of the latest commit in it.
+    """
+
+    bytes: int
+    versions: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class SalvageReport:
+    """What was intact of a damaged file, and what was lost.
+
+    Attributes:
+        bytes_read: Bytes of the damaged file.
+        bytes_written: Bytes of the new file.
+        bytes_lost: Bytes of the damaged file that were not taken, zeros at its end left out.
+        lost: Where they are: pairs of the first byte and the one after the last.
+        keys: Keys with a value in the new file.
+        versions: Versions in the new file, deletions included.
+    """
+
+    bytes_read: int
+    bytes_written: int
+    bytes_lost: int
+    lost: tuple[tuple[int, int], ...]
+    keys: int
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Sizes and counts of an open database.
 
@@ -59,6 +120,8 @@ class Stats:
         recovered_bytes: Bytes of a torn tail that were cut off when the database was opened.
         vector_index: How ``similar`` searches: as ``Config.vector_index`` says.
         vectors: One entry for each namespace and model that has vectors.
+        versions_dropped: Versions that retention has dropped since the database was made.
+        last_compaction: What the last compaction since it was opened came to; None before one.
     """
 
     keys: int
@@ -75,6 +138,8 @@ class Stats:
     recovered_bytes: int
     vector_index: str
     vectors: tuple[VectorStats, ...]
+    versions_dropped: int
+    last_compaction: CompactReport | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ A backend holds one file's bytes. It never interprets them. Calls come from one 
 
 One that can do without a copy may have ``read_into(offset, buffer) -> int`` as well, which fills a
 memoryview from ``offset`` on and returns how many bytes it wrote, fewer only where the log ends.
+
+One that can be compacted has ``begin_replacement() -> Replacement`` as well: another log, which is
+written beside this one and takes its place. Whatever fails before that leaves this one as it is.
 """
 
 from __future__ import annotations
@@ -53,4 +56,33 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Let go of everything. A second call does nothing."""
+        ...
+
+
+class Replacement(Protocol):
+    """A log that is to take another's place. Every method raises ``StorageError`` when it fails."""
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        ...
+
+    def commit(self) -> None:
+        """Take the other log's place, atomically and durably: the storage goes on with these bytes.
+
+        Raises:
+            UncleanError: If that was done but may not outlast a loss of power: the storage goes on
+                with these bytes, and nothing may be appended.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Be gone. Never raises; does nothing after ``commit``."""
+        ...
+
+
+class Replaceable(Protocol):
+    """A storage whose log can be replaced."""
+
+    def begin_replacement(self) -> Replacement:
+        """An empty log beside this one. At most one at a time is begun."""
         ...

@@ -13,6 +13,7 @@ nothing is written any more.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Generator
@@ -92,6 +93,10 @@ class NoLog:
             for tell in tuple(self.listeners):
                 tell()
 
+    def restart(self, sequence: int) -> None:
+        """Go on with another instance that holds the same."""
+        self.acknowledged = sequence
+
     def close(self) -> None:
         """Nothing to write."""
 
@@ -131,6 +136,9 @@ class CommitLog:
         self._on_failure = on_failure
         self.listeners = listeners
         self.waits_for_sync = sync
+        self.grown_at: float = math.inf
+        """Size from which on ``on_growth`` is called after a write."""
+        self.on_growth: Callable[[], None] = lambda: None
         self._wait = wait
         self._executor = executor
         self._group = Group(self)
@@ -210,6 +218,8 @@ class CommitLog:
             self.synced = group.sequence
         self.acknowledged = max(self.acknowledged, group.sequence)
         self._tell()
+        if self.end >= self.grown_at:
+            self.on_growth()
 
     def _tell(self) -> None:
         if self.listeners:
@@ -222,6 +232,21 @@ class CommitLog:
             self.poisoned = poisoned
         if not poisoned:
             self._on_failure()
+
+    def flush_all(self) -> None:
+        """Write what is open, so that everything the engine has is acknowledged.
+
+        Raises:
+            StorageError: If that fails, or something before it did.
+        """
+        self.flush()
+        if self.failure is not None:
+            raise StorageError(self.failure.message, suggestion=self.failure.suggestion)
+
+    def poison(self, error: StorageError) -> None:
+        """Write nothing any more: what the disk holds is not known."""
+        with self._mutex:
+            self.failure, self.poisoned = error, True
 
     def restart(self, sequence: int) -> None:
         """Go on after the engine was rebuilt from the storage."""

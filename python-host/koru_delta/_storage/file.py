@@ -3,6 +3,9 @@
 Room for growth is set aside in steps, because syncing bytes that lie inside the file's size is
 about a third faster than syncing an extension. What is set aside reads as zeros, which recovery
 takes for the end of the log, and is cut off at close.
+
+A file is compacted into ``<path>.compact``, which is synced and renamed over it. Whoever has the
+old file open for reading keeps it. One that a crash has left is removed when the file is opened.
 """
 
 from __future__ import annotations
@@ -22,15 +25,18 @@ _GROWTH_BYTES: Final = 1024 * 1024
 if sys.platform == "darwin":
     import fcntl
 
-    def _sync(fd: int) -> None:
+    def sync_file(fd: int) -> None:
+        """Return when what was written would survive power loss."""
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
 elif hasattr(os, "fdatasync"):
 
-    def _sync(fd: int) -> None:
+    def sync_file(fd: int) -> None:
+        """Return when what was written would survive power loss."""
         os.fdatasync(fd)
 else:
 
-    def _sync(fd: int) -> None:
+    def sync_file(fd: int) -> None:
+        """Return when what was written would survive power loss."""
         os.fsync(fd)
 
 
@@ -46,7 +52,8 @@ else:
         return len(data)
 
 
-def _failure(path: Path, action: str, error: OSError) -> StorageError:
+def failure(path: Path, action: str, error: OSError) -> StorageError:
+    """What failed, and what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         advice = "free some space on the disk; what was acknowledged is safe and can be read"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -85,10 +92,16 @@ class FileStorage:
             self._make_directory()
             self._lock = lock(path)
         try:
+            if not read_only:
+                _remove(self._temporary)
             self._open()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def _temporary(self) -> Path:
+        return self.path.with_name(self.path.name + ".compact")
 
     @property
     def exists(self) -> bool:
@@ -109,7 +122,7 @@ class FileStorage:
             ):
                 data += more
         except OSError as error:
-            raise _failure(self.path, "read", error) from error
+            raise failure(self.path, "read", error) from error
         return data
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -123,7 +136,7 @@ class FileStorage:
                     break
                 done += count
         except OSError as error:
-            raise _failure(self.path, "read", error) from error
+            raise failure(self.path, "read", error) from error
         return done
 
     def append(self, data: bytes) -> None:
@@ -139,16 +152,16 @@ class FileStorage:
                 )
         except OSError as error:
             self._cut_back()
-            raise _failure(self.path, "write to", error) from error
+            raise failure(self.path, "write to", error) from error
         self._size = end
         self._allocated = max(self._allocated, end)
 
     def sync(self) -> None:
         """Return when everything appended would survive power loss."""
         try:
-            _sync(self._fd)
+            sync_file(self._fd)
         except OSError as error:
-            raise _failure(self.path, "sync", error) from error
+            raise failure(self.path, "sync", error) from error
 
     def truncate(self, size: int) -> None:
         """Cut the log to ``size`` bytes, durably."""
@@ -156,7 +169,7 @@ class FileStorage:
             os.ftruncate(self._fd, size)
             os.fsync(self._fd)
         except OSError as error:
-            raise _failure(self.path, "cut", error) from error
+            raise failure(self.path, "cut", error) from error
         self._size = self._allocated = size
 
     def create(self, data: bytes) -> None:
@@ -168,13 +181,37 @@ class FileStorage:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.path)
-            self._sync_directory()
+            sync_directory(self.path)
         except OSError as error:
-            raise _failure(self.path, "create", error) from error
+            raise failure(self.path, "create", error) from error
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
         self._open()
+
+    def begin_replacement(self) -> FileReplacement:
+        """An empty file beside this one."""
+        return FileReplacement(self, self._temporary)
+
+    def put_in_place(self, temporary: Path, fd: int, size: int) -> None:
+        """Rename a synced file over this one, and go on with it.
+
+        Raises:
+            StorageError: If it could not be renamed: this file is as it was.
+            UncleanError: If the directory could not be synced after that.
+        """
+        try:
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise failure(self.path, "replace", error) from error
+        old, self._fd = self._fd, fd
+        self._size = self._allocated = size
+        if old >= 0:
+            os.close(old)
+        try:
+            sync_directory(self.path)
+        except OSError as error:
+            raise UncleanError(self.path, error) from error
 
     def close(self) -> None:
         """Cut off what was set aside, and unlock."""
@@ -198,7 +235,7 @@ class FileStorage:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _failure(self.path.parent, "make the directory", error) from error
+            raise failure(self.path.parent, "make the directory", error) from error
 
     def _open(self) -> None:
         flags = (os.O_RDONLY if self._read_only else os.O_RDWR) | getattr(os, "O_CLOEXEC", 0)
@@ -212,7 +249,7 @@ class FileStorage:
                 ) from None
             return
         except OSError as error:
-            raise _failure(self.path, "open", error) from error
+            raise failure(self.path, "open", error) from error
         self._size = self._allocated = os.fstat(self._fd).st_size
 
     def _grow(self, end: int) -> None:
@@ -228,24 +265,94 @@ class FileStorage:
         """After a write that failed in the middle: the file ends where it ended before."""
         try:
             os.ftruncate(self._fd, self._size)
-            _sync(self._fd)
+            sync_file(self._fd)
             self._allocated = self._size
         except OSError as error:
             raise UncleanError(self.path, error) from error
 
-    def _sync_directory(self) -> None:
-        if sys.platform == "win32":
-            return
-        directory = os.open(self.path.parent, os.O_RDONLY)
+
+def sync_directory(path: Path) -> None:
+    """Return when the name of a file would survive power loss."""
+    if sys.platform == "win32":
+        return
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+class FileReplacement:
+    """A file that is to take another's place."""
+
+    def __init__(self, storage: FileStorage, path: Path) -> None:
+        """Make an empty file.
+
+        Raises:
+            StorageError: If it cannot be made.
+        """
+        self._storage = storage
+        self._path = path
+        self._size = 0
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            self._fd = os.open(path, flags, 0o666)
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(path, storage.path.stat().st_mode & 0o777)
+        except OSError as error:
+            raise failure(path, "create", error) from error
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end.
+
+        Raises:
+            StorageError: If that fails; nothing but ``abandon`` may follow.
+        """
+        end = self._size + len(data)
+        try:
+            while self._size < end:
+                rest = data[len(data) - (end - self._size) :]
+                self._size += os.pwrite(self._fd, rest, self._size)
+        except OSError as error:
+            raise failure(self._path, "write to", error) from error
+
+    def commit(self) -> None:
+        """Sync, and take the other file's place."""
+        try:
+            sync_file(self._fd)
+        except OSError as error:
+            raise failure(self._path, "sync", error) from error
+        try:
+            self._storage.put_in_place(self._path, self._fd, self._size)
+        except UncleanError:
+            self._fd = -1
+            raise
+        self._fd = -1
+
+    def abandon(self) -> None:
+        """Remove the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            # One that stays is removed when the database is opened again.
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove what a crash has left."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise failure(path, "remove", error) from error
 
 
 class UncleanError(StorageError):
     """A write failed and could not be taken back: nothing more may be written to this file."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        failure = _failure(path, "write to", error)
-        super().__init__(failure.message, suggestion="check the disk and open the database again")
+        super().__init__(
+            failure(path, "write to", error).message,
+            suggestion="check the disk and open the database again",
+        )

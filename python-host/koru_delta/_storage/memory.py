@@ -41,8 +41,34 @@ class MemoryStorage:
         """Make the log consist of ``data``."""
         self.data[:] = data
 
+    def begin_replacement(self) -> MemoryReplacement:
+        """Other bytes beside these."""
+        return MemoryReplacement(self)
+
     def close(self) -> None:
         """Nothing to let go of: the bytes stay for the next open."""
 
     def abandon(self) -> None:
         """Nothing to let go of."""
+
+
+class MemoryReplacement:
+    """Bytes that are to take the place of a storage's."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        """Begin with nothing."""
+        self._storage = storage
+        self._data = bytearray()
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._data += data
+
+    def commit(self) -> None:
+        """Be the storage's bytes."""
+        self._storage.data[:] = self._data
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Forget the bytes."""
+        self._data = bytearray()

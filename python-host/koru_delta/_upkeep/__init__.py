@@ -1,0 +1,1 @@
+"""What keeps a database in shape: compaction, copies, verification, salvage."""
