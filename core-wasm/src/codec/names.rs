@@ -7,6 +7,12 @@ use crate::limits::MAX_NAME_BYTES;
 /// can be this one, since names have no NUL.
 pub const SYSTEM: &str = "\0";
 
+/// Whether a text is a name: what [`check`] asks for, of what is known to be UTF-8.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.as_bytes().contains(&0)
+}
+
 /// Checks a namespace or key (`what` says which) and returns it as text.
 ///
 /// # Errors
@@ -38,12 +44,14 @@ mod tests {
         let longest = "k".repeat(MAX_NAME_BYTES);
         for good in ["a", "../x", "/etc/x", "CON", "é", "e\u{301}", longest.as_str()] {
             assert_eq!(check("key", good.as_bytes()), Ok(good));
+            assert!(is_name(good));
         }
         let too_long = "k".repeat(MAX_NAME_BYTES + 1);
         for bad in [&b""[..], b"a\0b", b"\xff", b"\xed\xa0\x80", too_long.as_bytes()] {
             let error = check("key", bad).unwrap_err();
             assert_eq!(error.kind, Kind::Invalid);
             assert!(error.message.contains("the key"), "{}", error.message);
+            assert!(!core::str::from_utf8(bad).is_ok_and(is_name));
         }
     }
 }

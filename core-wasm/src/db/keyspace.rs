@@ -6,20 +6,40 @@ use std::ops::Bound;
 use super::versions::{Place, Versions};
 
 /// A key's versions, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Chain(Vec<Place>);
+#[derive(Debug)]
+pub(super) struct Chain(Places);
+
+/// Most keys have one version: it takes no allocation of its own.
+#[derive(Debug)]
+enum Places {
+    One([Place; 1]),
+    Many(Vec<Place>),
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self(Places::Many(Vec::new()))
+    }
+}
 
 impl Chain {
     pub(super) fn places(&self) -> &[Place] {
-        &self.0
+        match &self.0 {
+            Places::One(place) => place,
+            Places::Many(places) => places,
+        }
     }
 
     pub(super) fn latest(&self) -> Option<Place> {
-        self.0.last().copied()
+        self.places().last().copied()
     }
 
     pub(super) fn push(&mut self, place: Place) {
-        self.0.push(place);
+        match &mut self.0 {
+            Places::One([first]) => self.0 = Places::Many(vec![*first, place]),
+            Places::Many(places) if places.is_empty() => self.0 = Places::One([place]),
+            Places::Many(places) => places.push(place),
+        }
     }
 
     /// The versions written up to `horizon`. Constant time when that is all of them, else
@@ -28,11 +48,11 @@ impl Chain {
         let within = |place: &Place| {
             versions.get(*place).is_some_and(|version| version.timestamp <= horizon)
         };
-        if self.0.last().is_none_or(within) {
-            return &self.0;
+        let places = self.places();
+        if places.last().is_none_or(within) {
+            return places;
         }
-        let count = self.0.partition_point(within);
-        self.0.get(..count).unwrap_or_default()
+        places.get(..places.partition_point(within)).unwrap_or_default()
     }
 
     /// The version that holds the key's value at `horizon`, if it has one.
@@ -70,7 +90,7 @@ impl Keyspace {
     /// Removes a key and returns the places of its versions.
     pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Vec<Place> {
         let Some(keys) = self.0.get_mut(namespace) else { return Vec::new() };
-        let places = keys.remove(key).map(|chain| chain.0).unwrap_or_default();
+        let places = keys.remove(key).map(|chain| chain.places().to_vec()).unwrap_or_default();
         if keys.is_empty() {
             self.0.remove(namespace);
         }

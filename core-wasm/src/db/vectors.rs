@@ -64,6 +64,8 @@ pub(super) struct Vectors {
     mode: Mode,
     sets: Vec<Set>,
     by_name: BTreeMap<Box<str>, BTreeMap<Box<str>, usize>>,
+    /// The set that was added to last: most often the next vector is of the same.
+    recent: usize,
     pending: VecDeque<Change>,
     reserved: Option<Reserved>,
     scratch: Scratch,
@@ -105,6 +107,7 @@ impl Vectors {
             mode,
             sets: Vec::new(),
             by_name: BTreeMap::new(),
+            recent: 0,
             pending: VecDeque::new(),
             reserved: None,
             scratch: Scratch::default(),
@@ -113,7 +116,14 @@ impl Vectors {
 
     /// The set for vectors of a dimension, made if there is none.
     fn set_for(&mut self, namespace: &str, model: &str, dimension: usize) -> Result<usize> {
+        let is_recent = |set: &Set| {
+            *set.namespace == *namespace && *set.model == *model && set.rows.dim() == dimension
+        };
+        if self.sets.get(self.recent).is_some_and(is_recent) {
+            return Ok(self.recent);
+        }
         let known = self.by_name.get(namespace).and_then(|models| models.get(model)).copied();
+        self.recent = known.unwrap_or(self.sets.len());
         if let Some((index, set)) = known.and_then(|at| Some((at, self.sets.get_mut(at)?))) {
             if set.rows.dim() == dimension {
                 return Ok(index);
@@ -158,13 +168,11 @@ impl Vectors {
         let floats = vector.as_chunks::<4>().0;
         let index = self.set_for(namespace, model, floats.len())?;
         let set = self.sets.get_mut(index).ok_or_else(out_of_memory)?;
-        let segments = set.make_room(1)?;
-        let segment = segments.first().copied().ok_or_else(out_of_memory)?;
-        for (into, bytes) in set.rows.segment_mut(segment).iter_mut().zip(floats) {
-            *into = f32::from_le_bytes(*bytes);
-        }
-        set.rows.commit(&segments, codes).map_err(|(_, bad)| refuse(&bad))?;
-        Ok(At { set: index, row: segment.first })
+        set.places.try_reserve(1).map_err(|_| out_of_memory())?;
+        let row = set.rows.add_bytes(floats, codes).map_err(|bad| refuse(&bad))?;
+        let end = usize::try_from(set.rows.end()).unwrap_or(usize::MAX);
+        set.places.resize(end, Place::MAX);
+        Ok(At { set: index, row })
     }
 
     /// Makes room for vectors, to be filled in place: address and bytes of each stretch.

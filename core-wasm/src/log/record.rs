@@ -128,11 +128,10 @@ impl Record {
         let bytes = &*record.0;
         let fields = record.read()?;
         let reserved = bytes.get(57..RECORD_HEADER_BYTES)?;
-        let named = names::check("namespace", fields.namespace.as_bytes()).is_ok()
-            && names::check("key", fields.key.as_bytes()).is_ok();
+        let named = names::is_name(fields.namespace) && names::is_name(fields.key);
         let own = fields.namespace == names::SYSTEM && fields.key.len() <= MAX_OWN_KEY_BYTES;
         let sound = (named || own)
-            && (fields.model.is_empty() || names::check("model", fields.model.as_bytes()).is_ok())
+            && (fields.model.is_empty() || names::is_name(fields.model))
             && fields.causes.len() / 16 <= MAX_CAUSES
             && fields.value.len() <= MAX_VALUE_BYTES
             && fields.dimension <= MAX_DIMENSION

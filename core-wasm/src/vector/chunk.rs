@@ -64,6 +64,17 @@ impl Chunk {
         }
     }
 
+    /// Writes a row that is ready, or the first that is not.
+    pub(super) fn write(&mut self, row: usize, values: impl ExactSizeIterator<Item = f32>) {
+        if self.floats.len() == self.start + row * self.dim && row < self.capacity() {
+            self.floats.extend(values);
+        } else {
+            for (into, value) in self.floats_mut(row, 1).iter_mut().zip(values) {
+                *into = value;
+            }
+        }
+    }
+
     /// A larger chunk with the same rows first.
     pub(super) fn grown(&self, rows: usize) -> Result<Self, TryReserveError> {
         let mut new = Self::new(rows, self.dim, self.words)?;

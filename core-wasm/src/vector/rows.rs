@@ -19,6 +19,7 @@
 //! [`Codes::Later`] makes rows visible at once, searches score them from float32, and
 //! [`Rows::derive_codes`] catches up in slices whenever there is time.
 
+mod adding;
 mod coding;
 
 use std::collections::TryReserveError;
@@ -209,20 +210,25 @@ impl Rows {
             }
         }
         for row in rows {
-            let norm = self.facts(row).norm;
-            self.norms = (self.norms.0.min(norm), self.norms.1.max(norm));
-            bitmap::set(&mut self.live, row, true);
-            bitmap::set(&mut self.current, row, true);
-            self.live_count += 1;
-            self.current_count += 1;
-            if codes == Codes::Now {
-                bitmap::set(&mut self.coded, row, true);
-                self.coded_count += 1;
-            } else {
-                self.coded_from = self.coded_from.min(row as usize / 64);
-            }
+            self.show(row, codes);
         }
         Ok(())
+    }
+
+    /// Makes a row that was checked live and current.
+    fn show(&mut self, row: u32, codes: Codes) {
+        let norm = self.facts(row).norm;
+        self.norms = (self.norms.0.min(norm), self.norms.1.max(norm));
+        bitmap::set(&mut self.live, row, true);
+        bitmap::set(&mut self.current, row, true);
+        self.live_count += 1;
+        self.current_count += 1;
+        if codes == Codes::Now {
+            bitmap::set(&mut self.coded, row, true);
+            self.coded_count += 1;
+        } else {
+            self.coded_from = self.coded_from.min(row as usize / 64);
+        }
     }
 
     /// Gives a reservation back.
@@ -230,22 +236,6 @@ impl Rows {
         for row in segments.iter().flat_map(|s| s.first..s.first + s.rows) {
             self.wipe(row);
         }
-    }
-
-    /// Adds one vector: [`reserve`](Self::reserve), copy and [`commit`](Self::commit).
-    ///
-    /// # Errors
-    ///
-    /// [`BadVector`], of which `NoMemory` and `Dimension` are among the kinds.
-    pub fn insert(&mut self, vector: &[f32]) -> Result<u32, BadVector> {
-        if vector.len() != self.dim {
-            return Err(BadVector::Dimension { expected: self.dim, found: vector.len() });
-        }
-        let segments = self.reserve(1).map_err(|_| BadVector::NoMemory)?;
-        let Some(&segment) = segments.first() else { return Err(BadVector::NoMemory) };
-        self.segment_mut(segment).copy_from_slice(vector);
-        self.commit(&segments, Codes::Now).map_err(|(_, bad)| bad)?;
-        Ok(segment.first)
     }
 
     /// The row was overwritten or deleted: only searches that name it find it from now on.
@@ -345,9 +335,13 @@ impl Rows {
     /// Whether one more row fits without another chunk.
     #[must_use]
     pub fn has_room(&self) -> bool {
+        !self.free.is_empty() || self.capacity() > self.end as usize
+    }
+
+    /// Rows that the chunks have room for.
+    fn capacity(&self) -> usize {
         let full = self.chunks.len().saturating_sub(1) << self.chunk_shift;
-        let rows = full + self.chunks.last().map_or(0, Chunk::capacity);
-        !self.free.is_empty() || rows > self.end as usize
+        full + self.chunks.last().map_or(0, Chunk::capacity)
     }
 
     /// Rows that are not erased.
