@@ -7,8 +7,9 @@
 //!    exactly.
 //! 2. The cosine of the k-th hit in hand (or the caller's threshold) is now known, and the true one
 //!    is no further. A row with that cosine lies past its expected distance by `DEVIATIONS`
-//!    standard deviations once in a hundred times, by `WEIGHTED_DEVIATIONS` in weighted distance
-//!    likewise; nearer rows, far more rarely. Search all rows within both cuts exactly.
+//!    standard deviations twice in a hundred times, past its weighted distance by
+//!    `WEIGHTED_DEVIATIONS` three times; nearer rows, far more rarely. Search all rows within both
+//!    cuts exactly.
 //!
 //! The list grows where hits are far away and shrinks where they are near, so recall holds for
 //! embeddings unlike those it was measured on. See `sketch` for the statistics.
@@ -21,9 +22,9 @@ const FIRST: usize = 60;
 /// How many rows of it are searched exactly at least; twice k is added.
 const PROBES: usize = 10;
 /// How many standard deviations past its expected distance a hit may lie and still be found.
-const DEVIATIONS: f32 = 2.3;
+const DEVIATIONS: f32 = 2.0;
 /// The same, of its weighted distance.
-const WEIGHTED_DEVIATIONS: f32 = 2.2;
+const WEIGHTED_DEVIATIONS: f32 = 1.9;
 /// One row in this many is sampled for the first cut, in blocks of [`SAMPLE_BLOCK`].
 const SAMPLE_EVERY: usize = 16;
 const SAMPLE_BLOCK: usize = 16;
