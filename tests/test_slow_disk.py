@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from koru_delta import Database, SyncDatabase
+from koru_delta import Database, SyncDatabase, _arguments
+from koru_delta._storage.commit_log import Behind, CommitLog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from koru_delta._storage.commit_log import Group
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="elsewhere syncing is another call"
@@ -170,3 +173,48 @@ async def test_closing_waits_for_the_sync_under_way(path: Path, slow_syncs: Slow
     with SyncDatabase(path) as again:
         assert acknowledged <= set(again.list_keys("a"))
         assert again.verify().ok
+
+
+async def test_a_commit_is_made_while_the_one_before_is_synced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_arguments, "_EMBED_BYTES", 16 * 4)
+    syncing = threading.Event()
+    overlapped: list[bool] = []
+    sync, append = os.fdatasync, CommitLog.append
+
+    def slow(fd: int) -> None:
+        syncing.set()
+        time.sleep(SYNC_SECONDS)
+        sync(fd)
+        syncing.clear()
+
+    def noted(log: CommitLog, frames: bytes, sequence: int) -> Group | None:
+        if overlapped:  # The first has none before it: the next wait for its sync to begin.
+            syncing.wait(1)
+        overlapped.append(syncing.is_set())
+        return append(log, frames, sequence)
+
+    async with Database(path) as db:
+        monkeypatch.setattr(os, "fdatasync", slow)
+        monkeypatch.setattr(CommitLog, "append", noted)
+        keys = [f"{i:02}" for i in range(12)]
+        await db.embed_batch("v", keys, [[1.0, 2.0, 3.0, 4.0]] * len(keys))
+    assert len(overlapped) > 2
+    assert overlapped == [False] + [True] * (len(overlapped) - 1)
+
+
+async def test_a_group_is_written_here_where_no_thread_is_spare(path: Path) -> None:
+    async with Database(path) as db:
+        log = db._session.log
+        assert isinstance(log, CommitLog)
+        gate = threading.Event()
+        with ThreadPoolExecutor(1) as busy:
+            busy.submit(gate.wait)
+            with Behind(busy) as written:
+                group = log.append(b"\0" * 8, log.acknowledged)
+                assert group is not None
+                written.add(group)
+                assert not group.done
+            assert group.done
+            gate.set()

@@ -204,13 +204,17 @@ def encode_embed_items(
 def with_progress(
     payloads: Iterator[bytes], total: int, report: Callable[[int, int], object] | None
 ) -> Iterator[bytes]:
-    """The payloads, with a report after each was written."""
+    """The payloads, with a report of what was written before each, once it was handed over.
+
+    The last is not among them: it is written when whoever takes the payloads says so.
+    """
     done = 0
     for payload in payloads:
         yield payload
         if report is not None:
+            if done:
+                report(done, total)
             done += _count_items(payload)
-            report(done, total)
 
 
 def _count_items(payload: bytes) -> int:

@@ -88,3 +88,9 @@ class Status:
     CORRUPT = 6
     UNSUPPORTED = 7
     INTERNAL = 8
+
+
+def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes:
+    """A request without names."""
+    header = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(control), len(payload), flags, 0, 0)
+    return header + control + payload

@@ -23,11 +23,11 @@ from koru_delta._hosts.answers import check_file_header, check_frames, progress_
 from koru_delta._hosts.base import Host, InstanceLostError
 from koru_delta._hosts.wasmtime_host import WasmtimeHost
 from koru_delta._hot_cache import HotCache
-from koru_delta._protocol import NOW, REQUEST_HEADER, Reply
+from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
-from koru_delta._storage.commit_log import CommitLog, Group, NoLog
+from koru_delta._storage.commit_log import Behind, CommitLog, Group, NoLog
 from koru_delta._storage.file import FileStorage
 from koru_delta._workers import worker_threads
 from koru_delta.config import Config
@@ -48,6 +48,8 @@ _FRAME_OVERHEAD_BYTES: Final = 256
 _MAINTENANCE_SLICE: Final = 2048
 """Rows to code, or similarities to compute, in one go: what a request may have to wait for."""
 _MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
+_MAINTENANCE_DELAY_SECONDS: Final = 0.01
+"""Left to who asks right after opening or writing."""
 EmbedItems: TypeAlias = Iterable[bytes]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -137,13 +139,14 @@ class Session:
 
     def _load(self) -> tuple[Host, int]:
         """A new instance with what the storage holds, and the sequence of the last frame."""
-        host = self._new_host()
+        stored = self.storage if self.storage is not None and self.storage.exists else None
+        host = self._new_host(0 if stored is None else stored.size)
         try:
-            if self.storage is not None and self.storage.exists:
-                sequence, valid, dropped = self._replay(host, self.storage, verify=False)
+            if stored is not None:
+                sequence, valid, dropped = self._replay(host, stored, verify=False)
                 if not self.config.read_only:
-                    if valid < self.storage.size:
-                        self.storage.truncate(valid)
+                    if valid < stored.size:
+                        stored.truncate(valid)
                     self.recovered_bytes += dropped
             else:
                 control = json.dumps(self._open_control(host)).encode()
@@ -156,10 +159,12 @@ class Session:
             raise
         return host, sequence
 
-    def _new_host(self) -> Host:
-        config = self.config
+    def _new_host(self, expected_bytes: int = 0) -> Host:
+        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
         return WasmtimeHost(
-            max_memory_bytes=config.max_memory_bytes, timeout=config.operation_timeout
+            max_memory_bytes=self.config.max_memory_bytes,
+            timeout=self.config.operation_timeout,
+            expected_bytes=expected_bytes,
         )
 
     def _open_control(self, host: Host) -> dict[str, Any]:
@@ -455,7 +460,8 @@ class Session:
         """Write versions with the rows of a matrix, in commits of bounded size.
 
         Each row is copied once, to where it will live. All are checked before the first is
-        written. Blocks, and holds the instance until everything is written.
+        written. While a commit is synced, the next is made. Blocks, and holds the instance until
+        everything is written.
         """
         control = {"model": model, "dimension": matrix.dimension, "count": matrix.count}
         self._check_writable(op.EMBED_BATCH, 4 * matrix.count * matrix.dimension)
@@ -475,17 +481,17 @@ class Session:
             for address, size in zip(words[::2], words[1::2], strict=True):
                 self._host.fill(address, matrix.read(done, size))
                 done += size
-            for payload in items:
-                now = time_ns() // 1000
-                request = self.request("", "", NOW, b"", payload, 0, now)
-                reply, group = self._append(op.EMBED_BATCH, request)
-                if reply[0]:
-                    raise_error(reply, namespace, item="row")
-                if group is not None:
-                    group.wait()
+            with Behind(worker_threads()) as written:
+                for payload in items:
+                    now = time_ns() // 1000
+                    request = self.request("", "", NOW, b"", payload, 0, now)
+                    reply, group = self._append(op.EMBED_BATCH, request)
+                    if reply[0]:
+                        raise_error(reply, namespace, item="row")
+                    written.add(group)
 
     def maintain_in_background(self) -> None:
-        """Let a worker thread do what searches gain from, unless one does."""
+        """Let a worker thread do what searches gain from, unless one does, in a moment."""
         if not self._maintaining and self.is_open:
             self._maintaining = True
             worker_threads().submit(self._keep_maintaining)
@@ -497,6 +503,7 @@ class Session:
 
     def _keep_maintaining(self) -> None:
         try:
+            sleep(_MAINTENANCE_DELAY_SECONDS)
             while self.is_open and not self._maintain(_MAINTENANCE_SLICE):
                 sleep(_MAINTENANCE_PAUSE_SECONDS)
             self._maintaining = False
@@ -589,9 +596,3 @@ class Session:
         self._host = Refusal(error)
         if self.storage is not None:
             self.storage.abandon()
-
-
-def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes:
-    """A request without names."""
-    header = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(control), len(payload), flags, 0, 0)
-    return header + control + payload

@@ -166,6 +166,12 @@ def fast_calls_work(engine: wasmtime.Engine) -> bool:
 
 def memory_view(memory: wasmtime.Memory, store: wasmtime.Store) -> Words:
     """The linear memory as writable bytes. It dangles once the memory grows or the store closes."""
-    address: Any = ctypes.cast(memory.data_ptr(store), ctypes.c_void_p).value
     size = memory.data_len(store)
-    return memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")
+    values = (ctypes.c_ubyte * size).from_address(memory_address(memory, store))
+    return memoryview(values).cast("B")
+
+
+def memory_address(memory: wasmtime.Memory, store: wasmtime.Store) -> int:
+    """Where the linear memory is in the process. It may move when the memory grows."""
+    address: Any = ctypes.cast(memory.data_ptr(store), ctypes.c_void_p).value
+    return int(address)

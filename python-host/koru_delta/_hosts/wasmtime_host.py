@@ -23,9 +23,11 @@ from koru_delta._hosts.fast_call import (
     FastCall,
     PublicCall,
     fast_calls_work,
+    memory_address,
     memory_view,
 )
 from koru_delta._hosts.module import module_and_digest
+from koru_delta._hosts.prefault import Prefault, can_prefault
 from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
@@ -103,9 +105,17 @@ class WasmtimeHost:
     """One instance. See :class:`koru_delta._hosts.base.Host`."""
 
     def __init__(
-        self, *, max_memory_bytes: int, timeout: float, runtime: Runtime | None = None
+        self,
+        *,
+        max_memory_bytes: int,
+        timeout: float,
+        runtime: Runtime | None = None,
+        expected_bytes: int = 0,
     ) -> None:
-        """Instantiate the module with a memory cap and a deadline for each call."""
+        """Instantiate the module with a memory cap and a deadline for each call.
+
+        ``expected_bytes`` is how much :meth:`call_reading` will hand over to be kept.
+        """
         self._runtime = runtime = runtime or shared_runtime()
         self._timeout_ticks = math.ceil(timeout / TICK_SECONDS) + 1 if timeout else _NEVER
         self._armed_at = -1
@@ -148,6 +158,7 @@ class WasmtimeHost:
         self._function: Call = runtime.call_path(store, call)
         self._words = self._function.words
         self._invoke = self._function.invoke
+        self._prefault = Prefault(expected_bytes) if can_prefault(expected_bytes) else None
 
     @property
     def memory_bytes(self) -> int:
@@ -182,7 +193,12 @@ class WasmtimeHost:
         with self._view[body : start + whole] as window:
             if read(window) != size:
                 return None
-        return self._enter(opcode, whole)
+        reply = self._enter(opcode, whole)
+        if self._prefault is not None:
+            self._prefault.follow(
+                memory_address(self._memory, self._store), self.memory_bytes, size
+            )
+        return reply
 
     def _enter(self, opcode: int, size: int) -> Reply:
         """Call with the request in the buffer, and copy out what came of it."""
@@ -219,6 +235,8 @@ class WasmtimeHost:
     def close(self) -> None:
         """Free the instance and its memory."""
         if self._size:
+            if self._prefault is not None:
+                self._prefault.stop()
             self._lose("it was closed")
             self._view.release()
             self._size = 0

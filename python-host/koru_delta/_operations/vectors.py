@@ -132,6 +132,8 @@ class Vectors(Writing):
         def embed_rows() -> None:
             items = encode_embed_items(names, values, 4 * matrix.dimension)
             session.embed_rows(namespace, name, matrix, with_progress(items, len(names), report))
+            if report is not None:
+                report(len(names), len(names))
 
         await session.in_thread(embed_rows)
         session.maintain_in_background()
