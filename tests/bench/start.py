@@ -7,12 +7,14 @@ before. Any program that uses the async API runs asyncio, which alone takes its 
 row of its own shows that, the program's own `import asyncio` counts in the total only, and memory
 is judged where asyncio runs already. Compile caches are warm (each program has run before) except
 where named cold, which gets an empty cache directory each time. A wheel that is not at hand is
-estimated by packing the installed files.
+estimated by packing the installed files. A note says how long a log of a million versions takes to
+open, once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.metadata
 import importlib.util
 import io
@@ -123,6 +125,21 @@ asyncio.run(main())
 """
 
 
+LOG_VERSIONS = 1_000_000
+LOG_VERSIONS_QUICK = 100_000
+LOG_BATCH = 10_000
+LOG_KEYS = 200_000
+"""Each key is written several times: a log of versions, not of keys."""
+
+OPEN_LOG = """
+import sys, time
+import koru_delta
+started = time.perf_counter()
+with koru_delta.SyncDatabase(koru_delta.Config(sys.argv[1], max_memory_mb=0)) as db:
+    print(time.perf_counter() - started, db.stats().versions)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Starter:
     """A program to start: its import statement, and what it does up to its first answer."""
@@ -197,6 +214,7 @@ def measure(context: Context, section: Section, rounds: int) -> None:
     if OURS_STARTER in starters:
         start_cold(context, section)
         weigh(section, OURS, PACKAGE)
+        open_log(context, section)
     if importlib.util.find_spec(NUMPY) is not None:
         weigh(section, NUMPY, NUMPY)
 
@@ -214,6 +232,34 @@ def start_cold(context: Context, section: Section) -> None:
             section.notes.append(f"koru-delta kept no compiled code under {CACHE_VARIABLE}.")
             return
         note_start(section, COLD, figures)
+
+
+def open_log(context: Context, section: Section) -> None:
+    """Notes how long a log of many small versions takes to open, in a process of its own."""
+    package = importlib.import_module(PACKAGE)
+    path = context.scratch / "versions.koru"
+    versions = LOG_VERSIONS_QUICK if context.quick else LOG_VERSIONS
+    config = package.Config(path, max_memory_mb=0, sync_on_write=False)
+    with package.SyncDatabase(config) as db:
+        for first in range(0, versions, LOG_BATCH):
+            numbers = range(first, first + LOG_BATCH)
+            made = [("log", f"key-{i % LOG_KEYS:06d}", {"number": i, "of": "log"}) for i in numbers]
+            db.put_batch(made)
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_LOG, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=PROCESS_TIMEOUT_S,
+        check=True,
+    )
+    seconds, held = done.stdout.split()
+    if int(held) != versions:
+        raise AssertionError(f"the log holds {held} versions, not {versions}")
+    section.notes.append(
+        f"A log of {versions:,} versions of {min(versions, LOG_KEYS):,} keys, "
+        f"{path.stat().st_size * PER_UNIT[MB]:.0f} MB, opens in {float(seconds):.2f} s."
+    )
+    path.unlink()
 
 
 def weigh(section: Section, name: str, module: str) -> None:

@@ -301,6 +301,9 @@ class KoruDelta:
         keys = [f"{number:07d}" for number in range(first, first + len(rows))]
         await self.database.embed_batch(NAMESPACE, keys, rows, made)
 
+    async def index_groups(self) -> None:
+        await self.database.create_index(NAMESPACE, "group")
+
     async def query(self, query: Any) -> list[int]:
         return [match.value["i"] for match in await self.database.similar(NAMESPACE, query, TOP)]
 
