@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from koru_delta import _protocol as op
+from koru_delta._protocol import pack
 from koru_delta._results.reports import ExportReport
-from koru_delta._session import pack
 from koru_delta._storage.commit_log import CommitLog
 from koru_delta._storage.file import FileStorage, failure, sync_directory, sync_file
 from koru_delta._storage.memory import MemoryStorage

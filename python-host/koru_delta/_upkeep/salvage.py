@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from koru_delta import _protocol as op
+from koru_delta._protocol import pack
 from koru_delta._results.reports import SalvageReport
-from koru_delta._session import Session, pack
+from koru_delta._session import Session
 from koru_delta._storage.file import FileStorage
 from koru_delta._upkeep.copies import new_file, snapshot_of
 from koru_delta.config import Config

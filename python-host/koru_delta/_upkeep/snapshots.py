@@ -15,8 +15,8 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from koru_delta import _protocol as op
-from koru_delta._hosts.wasmtime_host import InstanceLostError
-from koru_delta._session import pack
+from koru_delta._hosts.base import InstanceLostError
+from koru_delta._protocol import pack
 from koru_delta._storage.commit_log import CommitLog
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
