@@ -34,6 +34,14 @@ impl Stream {
     pub(super) const EMPTY: Self = Self { head: NONE, tail: NONE };
 }
 
+/// A place in a stream from which it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) slice: u32,
+    /// Bytes of the slice before it.
+    pub(super) used: u16,
+}
+
 /// A place in a stream to which it can be cut back.
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
@@ -131,7 +139,7 @@ impl Arena {
     pub(super) fn append(&mut self, stream: &mut Stream, bytes: &[u8]) -> Result<(), NoMemory> {
         let (_, mut used, length) = self.head(stream.tail);
         if used + bytes.len() > length {
-            self.lengthen(stream, length)?;
+            self.lengthen(stream, length, bytes.len())?;
             used = HEAD_BYTES;
         }
         let Ok(end) = u16::try_from(used + bytes.len()) else { return Ok(()) };
@@ -147,9 +155,15 @@ impl Arena {
         Ok(())
     }
 
-    /// Adds a slice to a stream whose last has this length.
-    fn lengthen(&mut self, stream: &mut Stream, before: usize) -> Result<(), NoMemory> {
+    /// Adds a slice, with room for so many bytes, to a stream whose last has this length.
+    fn lengthen(
+        &mut self,
+        stream: &mut Stream,
+        before: usize,
+        bytes: usize,
+    ) -> Result<(), NoMemory> {
         let length = (2 * before).clamp(FIRST_SLICE_BYTES, LAST_SLICE_BYTES);
+        let length = length.max((HEAD_BYTES + bytes).next_power_of_two());
         let at = self.take(length)?;
         self.write(at, &NONE.to_le_bytes());
         let sizes = u16::try_from(length).unwrap_or(0).to_le_bytes();
@@ -183,6 +197,25 @@ impl Arena {
     /// Reads a stream from its start.
     pub(super) fn read(&self, stream: Stream) -> Reader<'_> {
         Reader { arena: self, rest: &[], next: stream.head }
+    }
+
+    /// Where a stream ends now, as a place to read from later.
+    #[inline]
+    pub(super) fn end(&self, stream: Stream) -> Spot {
+        Spot { slice: stream.tail, used: u16::try_from(self.head(stream.tail).1).unwrap_or(0) }
+    }
+
+    /// Reads a stream of no bytes.
+    pub(super) fn read_nothing(&self) -> Reader<'_> {
+        self.read(Stream::EMPTY)
+    }
+
+    /// Reads a stream from a place in it.
+    #[inline]
+    pub(super) fn read_from(&self, spot: Spot) -> Reader<'_> {
+        let (next, used, _) = self.head(spot.slice);
+        let rest = self.get(spot.slice, used).get(usize::from(spot.used)..).unwrap_or_default();
+        Reader { arena: self, rest, next }
     }
 
     /// Overwrites everything with zeros, before memory is given back.
@@ -226,6 +259,16 @@ impl<'a> Reader<'a> {
             }
         }
         Some(value)
+    }
+
+    /// The next bytes, which were appended at once, or nothing at the end.
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        if self.rest.is_empty() {
+            self.turn()?;
+        }
+        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*bytes)
     }
 
     /// Goes on to the next slice.
@@ -288,6 +331,7 @@ mod tests {
             let mut arena = Arena::default();
             let mut streams = [Stream::EMPTY; 5];
             let mut model = vec![Vec::new(); 5];
+            let mut spots = Vec::new();
             for (at, value, bits, cut) in writes {
                 let value = value.checked_shr(bits).unwrap_or(0);
                 let mark = arena.mark(streams[at]);
@@ -298,14 +342,39 @@ mod tests {
                     streams[at] = arena.cut(mark);
                     continue;
                 }
+                let spot = arena.end(streams[at]);
                 arena.append(&mut streams[at], Varints::of(&[value, 3]).bytes()).unwrap();
                 model[at].extend([value, 3]);
+                spots.push((at, spot, model[at].len() - 2));
             }
-            for (stream, expected) in streams.iter().zip(model) {
+            for (stream, expected) in streams.iter().zip(&model) {
                 let mut reader = arena.read(*stream);
                 let found: Vec<u32> = core::iter::from_fn(|| reader.varint()).collect();
-                prop_assert_eq!(found, expected);
+                prop_assert_eq!(&found, expected);
             }
+            for (at, spot, start) in spots {
+                // Nothing can be read from before a stream begins.
+                if start > 0 {
+                    let mut reader = arena.read_from(spot);
+                    let found: Vec<u32> = core::iter::from_fn(|| reader.varint()).collect();
+                    prop_assert_eq!(&found, &model[at][start..]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_long_fits_into_a_first_slice() {
+        let mut arena = Arena::default();
+        let long = Varints::of(&[u32::MAX; 4]);
+        let mut streams = [Stream::EMPTY; 3];
+        for stream in &mut streams {
+            arena.append(stream, long.bytes()).unwrap();
+        }
+        for stream in streams {
+            let mut reader = arena.read(stream);
+            let found: Vec<u32> = core::iter::from_fn(|| reader.varint()).collect();
+            assert_eq!(found, [u32::MAX; 4]);
         }
     }
 

@@ -186,8 +186,8 @@ impl Index {
             };
             let Some(term) = terms.get_mut(new) else { continue };
             self.counts.write(postings, &mut term.rows, row - term.last_row, &counts)?;
-            term.last_row = row;
-            term.row_count += 1;
+            let length = self.lengths.get(row as usize).copied().unwrap_or(0);
+            term.count(postings, row, total, length)?;
             for _ in 0..total {
                 let distance = positions.varint().unwrap_or(0);
                 postings.append(&mut term.positions, Varints::of(&[distance]).bytes())?;
@@ -200,6 +200,7 @@ impl Index {
     fn write(&mut self, row: u32) -> Result<(), NoMemory> {
         let Self { terms, counts, postings, collector, .. } = self;
         let Collector { parts, starts, keys, counted, .. } = collector;
+        let length = parts.iter().map(|part| part.words).sum();
         let of_one_term = |a: &u64, b: &u64| a >> 32 == b >> 32;
         for group in keys.chunk_by(of_one_term) {
             let Some(&first) = group.first() else { continue };
@@ -223,14 +224,14 @@ impl Index {
                     written.and_then(|()| postings.append(&mut term.positions, bytes.bytes()));
                 last = low(key);
             }
+            let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
+            written = written.and_then(|()| term.count(postings, row, count, length));
             if let Err(error) = written {
                 // Both streams of a term have the same rows, always.
                 term.rows = postings.cut(marks.0);
                 term.positions = postings.cut(marks.1);
                 return Err(error);
             }
-            term.last_row = row;
-            term.row_count += 1;
         }
         Ok(())
     }

@@ -5,12 +5,11 @@ use super::counts::Counts;
 use super::fields::Weights;
 use super::index::Index;
 use super::query::{Element, Way};
-use super::search::Sums;
 use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_PREFIX_WORDS;
 
-/// Lists longer than this are given back after a search.
-const KEPT_ROWS: usize = 1 << 20;
+/// Rows of a block of sums.
+const BLOCK_ROWS: usize = 1024;
 
 /// Rows, ascending, and for each how often, by the weights of fields; always more than 0.
 #[derive(Default)]
@@ -20,24 +19,57 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<u32>() + self.counts.capacity() * size_of::<f64>()
-    }
-
     #[inline]
     fn push(&mut self, row: u32, count: f64) {
         self.rows.push(row);
         self.counts.push(count);
     }
+}
 
-    fn clear(&mut self) {
-        self.rows.clear();
-        self.counts.clear();
+/// A number for each row, zero between searches.
+#[derive(Default)]
+pub(super) struct Sums {
+    values: Vec<f64>,
+    /// For each block, whether a value in it was touched.
+    touched: Vec<bool>,
+}
+
+impl Sums {
+    pub(super) fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<f64>() + self.touched.capacity()
     }
 
-    pub(super) fn shrink(&mut self) {
-        if self.rows.capacity() > KEPT_ROWS {
-            *self = Self::default();
+    /// Makes room for this many rows.
+    pub(super) fn resize(&mut self, rows: usize) {
+        let blocks = rows.div_ceil(BLOCK_ROWS);
+        self.touched.resize(blocks.max(self.touched.len()), false);
+        self.values.resize(self.touched.len() * BLOCK_ROWS, 0.0);
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, row: u32, value: f64) {
+        let row = row as usize;
+        if let (Some(sum), Some(touched)) =
+            (self.values.get_mut(row), self.touched.get_mut(row / BLOCK_ROWS))
+        {
+            *sum += value;
+            *touched = true;
+        }
+    }
+
+    /// Calls `each` with the rows whose sum is not zero, ascending, and clears all.
+    pub(super) fn drain(&mut self, mut each: impl FnMut(u32, f64)) {
+        let blocks = self.values.chunks_exact_mut(BLOCK_ROWS).zip(&mut self.touched);
+        for (block, (values, touched)) in (0_u32..).zip(blocks) {
+            if !core::mem::take(touched) {
+                continue;
+            }
+            for (row, value) in (block * 1024..).zip(values) {
+                if *value > 0.0 {
+                    each(row, *value);
+                    *value = 0.0;
+                }
+            }
         }
     }
 }
@@ -54,24 +86,19 @@ pub(super) struct View<'a> {
 }
 
 /// The terms that an element of a phrase stands for.
-struct Place {
+pub(super) struct Place {
     offset: u32,
-    terms: Vec<u32>,
+    pub(super) terms: Vec<u32>,
     /// How many rows they have at most.
     row_count: u64,
 }
 
 impl Index {
-    /// Fills `list` with what a clause of these elements matches.
-    #[inline(never)]
-    pub(super) fn list(
-        &mut self,
-        elements: &[Element],
-        view: &View<'_>,
-        sums: &mut Sums,
-        list: &mut List,
-    ) -> Result<()> {
-        list.clear();
+    /// The terms that the elements of a clause stand for.
+    ///
+    /// # Errors
+    /// `Invalid` if a prefix stands for too many.
+    pub(super) fn places(&mut self, elements: &[Element]) -> Result<Vec<Place>> {
         let mut places = Vec::new();
         for element in elements {
             let terms = self.terms_of(element)?;
@@ -79,6 +106,18 @@ impl Index {
             let row_count = terms.iter().map(row_count).map(u64::from).sum();
             places.push(Place { offset: element.offset, terms, row_count });
         }
+        Ok(places)
+    }
+
+    /// Fills `list` with what a clause of these elements matches.
+    #[inline(never)]
+    pub(super) fn list(
+        &self,
+        places: Vec<Place>,
+        view: &View<'_>,
+        sums: &mut Sums,
+        list: &mut List,
+    ) {
         match places.as_slice() {
             [Place { terms, .. }] => match terms.as_slice() {
                 [] => {}
@@ -92,7 +131,6 @@ impl Index {
             },
             _ => self.phrase(places, view, list),
         }
-        Ok(())
     }
 
     #[inline(never)]
@@ -114,7 +152,7 @@ impl Index {
 
     /// Calls `each` with the visible rows of a term, ascending, and its weighted count there.
     #[inline]
-    fn rows_of(&self, term: u32, view: &View<'_>, mut each: impl FnMut(u32, f64)) {
+    pub(super) fn rows_of(&self, term: u32, view: &View<'_>, mut each: impl FnMut(u32, f64)) {
         let Some(term) = self.terms.get(term) else { return };
         let table = view.table.unwrap_or(self.counts.totals());
         let mut reader = self.postings.read(term.rows);

@@ -31,22 +31,27 @@
 //!   the part matches; lengths are numbers of words in the searched fields.
 //! - `tf` is how often: of a word, its occurrences, each times the boost of its field; of a phrase, the
 //!   places where it begins, so too; of a prefix, the sum over its words.
+//! - Where all fields weigh the same, parts are rounded to some 2^-50 of the most that the query
+//!   allows, so that sums are exact.
 //!
 //! # Theory of operation
 //!
 //! [`Index`] gives each document a row and each distinct word a term (`terms.rs`). A term has two byte
 //! streams in an arena (`arena.rs`): rows with counts (`counts.rs`), and positions. Scoring reads the
-//! first only; phrases read both. A search adds up scores in a dense array, clause by clause
-//! (`search.rs`).
+//! first only; phrases read both. A search adds up scores for a few hundred rows at a time and leaves
+//! out what cannot come to a hit (`windows.rs`), by what is known of blocks of postings (`blocks.rs`).
 //! Searches of the past and of the present differ in nothing but the bitmap of rows they see.
 
 mod arena;
+mod blocks;
 mod counts;
+mod cursor;
 mod fields;
 mod fold;
 mod index;
 mod lengths;
 mod matches;
+mod measure;
 mod query;
 mod search;
 mod snippet;
@@ -54,6 +59,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod window;
+mod windows;
 mod words;
 
 pub use crate::vector::{Hit, Tie};

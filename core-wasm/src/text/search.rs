@@ -1,106 +1,62 @@
-//! Searching: clause by clause, each adding its part of the scores.
+//! Searching: clauses become cursors over the rows, and the best rows by their sums are collected.
 //!
 //! # Theory of operation
 //!
-//! For each clause the rows that it matches are listed with how often ([`super::matches`]). The list
-//! is as long as the clause's document frequency, so that is exact for any set of documents without
-//! being kept anywhere. Then the list's scores are added to a sum for each row. Sums are zero between
-//! searches, and blocks of rows with sums in them are marked: collecting hits and clearing sums is
-//! linear in what was touched, not in the rows of the index.
-//!
-//! All arithmetic is in `f64`, clause after clause in the query's order, and the sum becomes `f32` at
-//! the end: the same bits on every host, and the same for documents with the same counts and lengths.
+//! A clause that is one word, anywhere in documents, is read where it matters ([`super::cursor`]).
+//! What any other matches is listed first, with how often ([`super::matches`]). Either way it is known
+//! beforehand how many of the documents that are searched the clause matches: by the term's own count
+//! if that is all of them, else by counting, which is remembered while the same rows are searched.
+//! Then [`super::windows`] finds the best.
+
+use hashbrown::HashTable;
 
 use super::bitmap;
+use super::cursor::Cursor;
 use super::fields::Weights;
 use super::index::Index;
 use super::lengths::Lengths;
-use super::matches::List;
-use super::query::{Query, Sign};
+use super::matches::{List, Sums, View};
+use super::measure::Measure;
+use super::query::{Clause, Query, Sign};
+use super::windows::{self, Pruning};
 use super::{Among, Hit, Tie, TopK};
 use crate::error::Result;
-
-/// How fast more occurrences of a word stop to matter.
-const K1: f64 = 1.2;
-/// How much long documents are held back.
-const B: f64 = 0.75;
-/// Rows of a block.
-const BLOCK_ROWS: usize = 1024;
-
-/// A number for each row, zero between searches.
-#[derive(Default)]
-pub(super) struct Sums {
-    values: Vec<f64>,
-    /// For each block, whether a value in it was touched.
-    touched: Vec<bool>,
-}
-
-impl Sums {
-    pub(super) fn bytes(&self) -> usize {
-        self.values.capacity() * size_of::<f64>() + self.touched.capacity()
-    }
-
-    /// Makes room for this many rows.
-    pub(super) fn resize(&mut self, rows: usize) {
-        let blocks = rows.div_ceil(BLOCK_ROWS);
-        self.touched.resize(blocks.max(self.touched.len()), false);
-        self.values.resize(self.touched.len() * BLOCK_ROWS, 0.0);
-    }
-
-    #[inline]
-    pub(super) fn add(&mut self, row: u32, value: f64) {
-        let row = row as usize;
-        if let (Some(sum), Some(touched)) =
-            (self.values.get_mut(row), self.touched.get_mut(row / BLOCK_ROWS))
-        {
-            *sum += value;
-            *touched = true;
-        }
-    }
-
-    /// Calls `each` with the rows whose sum is not zero, ascending, and clears all.
-    pub(super) fn drain(&mut self, mut each: impl FnMut(u32, f64)) {
-        let blocks = self.values.chunks_exact_mut(BLOCK_ROWS).zip(&mut self.touched);
-        for (block, (values, touched)) in (0_u32..).zip(blocks) {
-            if !core::mem::take(touched) {
-                continue;
-            }
-            for (row, value) in (block * 1024..).zip(values) {
-                if *value > 0.0 {
-                    each(row, *value);
-                    *value = 0.0;
-                }
-            }
-        }
-    }
-}
 
 /// What searches use again.
 #[derive(Default)]
 pub(super) struct Scratch {
-    scores: Sums,
-    pub(super) counts: Sums,
-    list: List,
+    counts: Sums,
+    seen: Seen,
     lengths: Lengths,
 }
 
 impl Scratch {
     pub(super) fn bytes(&self) -> usize {
-        self.scores.bytes() + self.counts.bytes() + self.list.bytes() + self.lengths.bytes()
+        self.counts.bytes() + self.seen.bytes() + self.lengths.bytes()
     }
 }
 
-/// The collection that a search is about: its statistics.
-struct Collection {
-    documents: f64,
-    average_length: f64,
+/// The rows that a search sees, and what was counted of them. Postings and lengths of a row never
+/// change, so it holds for as long as the same rows are searched.
+#[derive(Default)]
+struct Seen {
+    rows: Vec<u64>,
+    documents: u64,
+    words: u64,
+    /// Pairs of a term and how many of the rows have it.
+    frequencies: HashTable<(u32, u32)>,
 }
 
-/// What scoring leaves, beside a sum for each row that matched.
-struct Scored {
-    /// The rows that required and excluded clauses let through, if there are any of these.
-    allowed: Option<Vec<u64>>,
-    ideal: f64,
+impl Seen {
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<u64>() + self.frequencies.allocation_size()
+    }
+}
+
+/// What a clause matches.
+enum Found {
+    Word { term: u32, frequency: u32 },
+    Listed(List),
 }
 
 /// What a search comes to.
@@ -116,11 +72,11 @@ impl Index {
     /// The best `k` documents for a query, best first.
     ///
     /// `among` is the collection: what may be found, and what the statistics are about. `accept`
-    /// limits hits further and leaves statistics alone; it is asked about rows that would be hits. Equal scores go by `tie`. Erased rows are in
-    /// no collection.
+    /// limits hits further and leaves statistics alone; it is asked about rows that would be hits.
+    /// Equal scores go by `tie`. Erased rows are in no collection.
     ///
-    /// Time is linear in the postings of the query's words, and for phrases in those words'
-    /// positions. With a bitmap, it is linear in its rows too.
+    /// Time is at most linear in the postings of the query's words, and for phrases in those words'
+    /// positions. Of a collection that was not searched the time before, it is linear in the rows too.
     ///
     /// # Errors
     /// `Invalid` if a prefix stands for more than [`MAX_PREFIX_WORDS`](crate::limits::MAX_PREFIX_WORDS)
@@ -133,53 +89,58 @@ impl Index {
         k: usize,
         tie: Tie<'_>,
     ) -> Result<Answer> {
-        if query.is_empty() {
-            return Ok(Answer::default());
-        }
         let mut best = TopK::new(k, None, tie);
-        let ideal = self.each_match(query, among, |row, score, _| {
-            #[expect(clippy::cast_possible_truncation, reason = "rounded, as hits have it")]
-            let score = score as f32;
-            if score >= best.floor() && accept(row) {
-                best.offer(row, score);
-            }
+        let prune = query.boosts.is_none();
+        let ideal = self.prepare(query, among, prune, |mut cursors, rows, allowed, _| {
+            Pruning { cursors: &mut cursors, rows, prune, allowed, accept }.run(&mut best);
         })?;
         Ok(Answer { hits: best.finish(), ideal })
     }
 
     /// Calls `each` with every document that a query finds, by ascending row: its row, its score, and
     /// the score that no document can reach, which is returned too. For those who rank by more than
-    /// the text; time is that of a search.
+    /// the text. Time is linear in the postings of the query's words.
     ///
     /// # Errors
     /// As [`Index::search`].
-    #[inline]
     pub fn each_match(
         &mut self,
         query: &Query,
         among: Among<'_>,
         mut each: impl FnMut(u32, f64, f64),
     ) -> Result<f64> {
+        self.prepare(query, among, false, |mut cursors, rows, allowed, ideal| {
+            windows::each(&mut cursors, rows, allowed, &mut |row, score| each(row, score, ideal));
+        })
+    }
+
+    /// Calls `run` with the cursors of the clauses that score, one past the last row, the rows that
+    /// clauses with signs let through, and the score that no document can reach, which is returned.
+    /// `rounded` has parts rounded so that sums do not depend on the order of adding.
+    fn prepare(
+        &mut self,
+        query: &Query,
+        among: Among<'_>,
+        rounded: bool,
+        run: impl FnOnce(Vec<Cursor<'_>>, u32, &[u64], f64),
+    ) -> Result<f64> {
         if query.is_empty() {
             return Ok(0.0);
         }
         let mut scratch = core::mem::take(&mut self.scratch);
-        let scored = self.score(&mut scratch, query, among);
-        let ideal = scored.as_ref().map_or(0.0, |scored| scored.ideal);
-        let allowed = scored.as_ref().ok().and_then(|scored| scored.allowed.as_deref());
-        scratch.scores.drain(|row, score| {
-            if allowed.is_none_or(|rows| bitmap::contains(rows, row)) {
-                each(row, score, ideal);
-            }
-        });
-        scratch.list.shrink();
+        let ideal = self.prepare_with(&mut scratch, query, among, rounded, run);
         self.scratch = scratch;
-        scored.map(|scored| scored.ideal)
+        ideal
     }
 
-    /// Adds up the scores of all rows that match. On an error, some may have sums.
-    #[inline(never)]
-    fn score(&mut self, scratch: &mut Scratch, query: &Query, among: Among<'_>) -> Result<Scored> {
+    fn prepare_with(
+        &mut self,
+        scratch: &mut Scratch,
+        query: &Query,
+        among: Among<'_>,
+        rounded: bool,
+        run: impl FnOnce(Vec<Cursor<'_>>, u32, &[u64], f64),
+    ) -> Result<f64> {
         let weights = match &query.boosts {
             None => Weights::All,
             Some(boosts) => self.fields.weights(boosts),
@@ -188,100 +149,145 @@ impl Index {
             Weights::All => None,
             Weights::Some(_) => Some(self.counts.weights(|field| weights.of(field))),
         };
-        let visible: Vec<u64> = match among {
-            Among::Current => self.current().to_vec(),
-            Among::Bitmap(rows) => rows.iter().zip(&self.live).map(|(a, b)| a & b).collect(),
-        };
+        let Scratch { counts, seen, lengths } = scratch;
         if let Some(boosts) = &query.boosts {
-            scratch.lengths.update(boosts, &weights, &self.fields, self.end());
+            lengths.update(boosts, &weights, &self.fields, self.end());
         }
-        let searched = scratch.lengths.words();
-        let lengths = if query.boosts.is_some() { searched } else { &self.lengths };
-        let collection = self.collection(&among, &visible, &weights, lengths);
-        scratch.scores.resize(self.lengths.len());
-        scratch.counts.resize(self.lengths.len());
+        counts.resize(self.lengths.len());
+        self.see(seen, among);
+        let Seen { rows, documents, words, frequencies } = seen;
+        let view = View { visible: rows, weights: &weights, table: table.as_deref() };
 
         let mut allowed: Option<Vec<u64>> = None;
-        let mut ideal = 0.0;
-        let mut outcome = Ok(());
+        let mut found: Vec<(&Clause, Found)> = Vec::new();
         for clause in &query.clauses {
-            let view = super::matches::View {
-                visible: &visible,
-                weights: &weights,
-                table: table.as_deref(),
-            };
-            outcome = self.list(&clause.elements, &view, &mut scratch.counts, &mut scratch.list);
-            if outcome.is_err() {
-                break;
-            }
-            if clause.sign != Sign::Any {
-                restrict(&mut allowed, &scratch.list.rows, clause.sign, &visible);
+            let one = self.find(clause, &view, *documents, frequencies, counts)?;
+            if let (Found::Listed(list), false) = (&one, clause.sign == Sign::Any) {
+                restrict(&mut allowed, &list.rows, clause.sign, rows);
             }
             if clause.sign != Sign::Excluded {
-                let times = f64::from(clause.times);
-                let Scratch { scores, list, lengths, .. } = scratch;
-                let searched = lengths.words();
-                let lengths = if query.boosts.is_some() { searched } else { &self.lengths };
-                ideal += add_scores(scores, list, times, &collection, lengths);
+                found.push((clause, one));
             }
         }
-        outcome.map(|()| Scored { allowed, ideal })
+
+        let lengths = if query.boosts.is_some() { lengths.words() } else { &self.lengths };
+        let words = match (&weights, among) {
+            (Weights::All, _) => *words,
+            (weights, Among::Current) => self.fields.current_words(weights),
+            (_, Among::Bitmap(_)) => words_of(rows, lengths),
+        };
+        let mut measure = Measure::new(*documents, words);
+        let most =
+            |(clause, found): &(&Clause, Found)| measure.most(clause.times, found.frequency());
+        let most: Vec<f64> = found.iter().map(most).collect();
+        let ideal = most.iter().sum();
+        if rounded {
+            measure.round_for(ideal);
+        }
+        let cursor = |((_, found), &most): ((&Clause, Found), &f64)| match found {
+            Found::Word { term, .. } => Cursor::word(self, term, measure.of(most)),
+            Found::Listed(list) => Cursor::listed(list, measure.of(most), lengths),
+        };
+        let cursors: Vec<Cursor<'_>> = found.into_iter().zip(&most).map(cursor).collect();
+        run(cursors, self.end(), allowed.as_deref().unwrap_or(rows), ideal);
+        Ok(ideal)
     }
 
-    #[inline(never)]
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-    fn collection(
-        &self,
-        among: &Among<'_>,
-        visible: &[u64],
-        weights: &Weights,
-        lengths: &[u32],
-    ) -> Collection {
-        let (documents, words) = match (among, weights) {
-            (Among::Current, Weights::All) => (self.current_rows as usize, self.current_words),
-            (Among::Current, weights) => {
-                (self.current_rows as usize, self.fields.current_words(weights))
-            }
-            (Among::Bitmap(_), _) => {
-                let (mut documents, mut words) = (0, 0);
-                for (word, &bits) in (0_u32..).zip(visible) {
-                    let mut bits = bits;
-                    while bits != 0 {
-                        let row = word * 64 + bits.trailing_zeros();
-                        documents += 1;
-                        words += u64::from(lengths.get(row as usize).copied().unwrap_or(0));
-                        bits &= bits - 1;
-                    }
-                }
-                (documents, words)
+    /// Brings what is known of the rows of a collection up to date.
+    fn see(&self, seen: &mut Seen, among: Among<'_>) {
+        let same = match among {
+            Among::Current => seen.rows == self.current(),
+            Among::Bitmap(rows) => {
+                let live = rows.iter().zip(&self.live).map(|(a, b)| a & b);
+                seen.rows.iter().copied().eq(live)
             }
         };
-        let documents = documents as f64;
-        Collection { documents, average_length: words as f64 / documents.max(1.0) }
+        if same {
+            return;
+        }
+        seen.frequencies.clear();
+        seen.rows.clear();
+        match among {
+            Among::Current => {
+                seen.rows.extend_from_slice(self.current());
+                (seen.documents, seen.words) = (u64::from(self.current_rows), self.current_words);
+            }
+            Among::Bitmap(rows) => {
+                seen.rows.extend(rows.iter().zip(&self.live).map(|(a, b)| a & b));
+                seen.documents = seen.rows.iter().map(|word| u64::from(word.count_ones())).sum();
+                seen.words = words_of(&seen.rows, &self.lengths);
+            }
+        }
+    }
+
+    /// What a clause matches.
+    fn find(
+        &mut self,
+        clause: &Clause,
+        view: &View<'_>,
+        documents: u64,
+        frequencies: &mut HashTable<(u32, u32)>,
+        sums: &mut Sums,
+    ) -> Result<Found> {
+        let places = self.places(&clause.elements)?;
+        if let [place] = places.as_slice()
+            && let [term] = *place.terms.as_slice()
+            && clause.sign == Sign::Any
+            && matches!(view.weights, Weights::All)
+        {
+            let frequency = if documents == self.lengths.len() as u64 {
+                self.terms.get(term).map_or(0, |term| term.row_count)
+            } else {
+                self.frequency(term, view, frequencies)
+            };
+            return Ok(Found::Word { term, frequency });
+        }
+        let mut list = List::default();
+        self.list(places, view, sums, &mut list);
+        Ok(Found::Listed(list))
+    }
+
+    /// How many of the visible rows have a term.
+    fn frequency(
+        &self,
+        term: u32,
+        view: &View<'_>,
+        frequencies: &mut HashTable<(u32, u32)>,
+    ) -> u32 {
+        // Numbers of terms are distinct and small: they are mixed, not hashed.
+        let hash = |term: u32| u64::from(term).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        if let Some((_, frequency)) = frequencies.find(hash(term), |known| known.0 == term) {
+            return *frequency;
+        }
+        let mut frequency = 0;
+        self.rows_of(term, view, |_, _| frequency += 1);
+        if frequencies.try_reserve(1, |known| hash(known.0)).is_ok() {
+            frequencies.insert_unique(hash(term), (term, frequency), |known| hash(known.0));
+        }
+        frequency
     }
 }
 
-/// Adds what a clause with these matches gives each row, and returns the most that it could.
-/// `lengths` are each row's words in the searched fields.
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-fn add_scores(
-    scores: &mut Sums,
-    list: &List,
-    times: f64,
-    collection: &Collection,
-    lengths: &[u32],
-) -> f64 {
-    let frequency = list.rows.len() as f64;
-    let rarity = (1.0 + (collection.documents - frequency + 0.5) / (frequency + 0.5)).ln();
-    let most = times * rarity * (K1 + 1.0);
-    // A match means that there is a word, so the average is not zero.
-    let per_word = K1 * B / collection.average_length;
-    for (&row, &count) in list.rows.iter().zip(&list.counts) {
-        let length = lengths.get(row as usize).copied().unwrap_or(0);
-        let held_back = K1 * (1.0 - B) + per_word * f64::from(length);
-        scores.add(row, most * count / (count + held_back));
+/// The words of some rows, of which `lengths` has each one's.
+fn words_of(rows: &[u64], lengths: &[u32]) -> u64 {
+    let mut words = 0;
+    for (bits, lengths) in rows.iter().zip(lengths.chunks(64)) {
+        let mut bits = *bits;
+        while bits != 0 {
+            words += lengths.get(bits.trailing_zeros() as usize).copied().map_or(0, u64::from);
+            bits &= bits - 1;
+        }
     }
-    most
+    words
+}
+
+impl Found {
+    fn frequency(&self) -> usize {
+        match self {
+            Self::Word { frequency, .. } => *frequency as usize,
+            Self::Listed(list) => list.rows.len(),
+        }
+    }
 }
 
 /// Takes out of `allowed` the rows that a required or excluded clause does not let through.

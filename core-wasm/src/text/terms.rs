@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 
 use super::NoMemory;
 use super::arena::{Arena, Stream};
+use super::blocks::{BLOCK_POSTINGS, Block, Extremes};
 
 /// Up to this many words outside the order are looked at one by one.
 const LOOSE_WORDS: usize = 1024;
@@ -29,6 +30,37 @@ pub(super) struct Term {
     pub(super) rows: Stream,
     /// For each of these rows: its positions, ascending, each as its distance to the one before.
     pub(super) positions: Stream,
+    /// What bounds the scores of its blocks of postings (see [`super::blocks`]).
+    pub(super) blocks: Stream,
+    /// The same of the postings behind the last whole block.
+    pub(super) open_block: Extremes,
+}
+
+impl Term {
+    /// Counts the posting that was just written in: of this row, so often, in a document of so many
+    /// words.
+    ///
+    /// # Errors
+    /// When memory is refused; the term is as it was.
+    pub(super) fn count(
+        &mut self,
+        arena: &mut Arena,
+        row: u32,
+        count: u32,
+        length: u32,
+    ) -> Result<(), NoMemory> {
+        let mut extremes = self.open_block;
+        extremes.take(count, length);
+        if (self.row_count + 1).is_multiple_of(BLOCK_POSTINGS) {
+            let block = Block { last_row: row, end: arena.end(self.rows), extremes };
+            block.append(arena, &mut self.blocks)?;
+            extremes = Extremes::NONE;
+        }
+        self.open_block = extremes;
+        self.last_row = row;
+        self.row_count += 1;
+        Ok(())
+    }
 }
 
 /// See the module.
@@ -105,6 +137,8 @@ impl Terms {
             row_count: 0,
             rows: Stream::EMPTY,
             positions: Stream::EMPTY,
+            blocks: Stream::EMPTY,
+            open_block: Extremes::NONE,
         });
         by_text.insert_unique(hash_of_text, number, |_| 0);
         Ok(number)

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod oracle;
+mod pruning;
 
 use core::cmp::Ordering;
 
