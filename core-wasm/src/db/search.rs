@@ -143,16 +143,15 @@ impl Database {
         if self.derived.space(namespace).is_none_or(|space| space.text.is_none()) {
             self.make_text(namespace)?;
         }
-        let present = at >= self.visible_timestamp;
-        if !present {
-            self.add_past_rows(namespace, at)?;
+        if at < self.visible_timestamp {
+            return self.past_rows(namespace, at).map(Some);
         }
         let horizon = self.horizon(at);
         let versions = &self.versions;
         let Some(text) = self.derived.space(namespace).and_then(|space| space.text.as_ref()) else {
             return Ok(None);
         };
-        if present && text.is_settled(self.visible_timestamp) {
+        if text.is_settled(self.visible_timestamp) {
             return Ok(None);
         }
         let mut seen = Vec::new();
@@ -192,15 +191,25 @@ impl Database {
         Ok(())
     }
 
-    /// Adds rows for values of the past that have none.
-    fn add_past_rows(&mut self, namespace: &str, at: u64) -> Result<()> {
+    /// The rows of the values as of a past time; those that are not there are added. Linear in the
+    /// keys, unless the last such search saw the same.
+    fn past_rows(&mut self, namespace: &str, at: u64) -> Result<Vec<u64>> {
         let versions = &self.versions;
-        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
-        let places = chains.filter_map(|chain| chain.value_at(at, versions));
+        let before = versions.first_after(at);
         let Some(text) = self.derived.space(namespace).and_then(|space| space.text.as_ref()) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
-        let missing: Vec<Place> = places.filter(|place| text.row(*place).is_none()).collect();
+        if let Some(rows) = text.past(before) {
+            return Ok(rows.to_vec());
+        }
+        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
+        let (mut rows, mut missing) = (Vec::new(), Vec::new());
+        for place in chains.filter_map(|chain| chain.value_at(at, versions)) {
+            match text.row(place) {
+                Some(row) => rows.push(row),
+                None => missing.push(place),
+            }
+        }
         for (count, place) in missing.into_iter().enumerate() {
             if count % 1024 == 0 {
                 self.check_room(1 << 20)?;
@@ -210,9 +219,17 @@ impl Database {
             if let Some(record) = versions.record(place) {
                 let row = text.add(place, record).map_err(|_| no_memory(namespace))?;
                 text.retire_row(row);
+                rows.push(row);
             }
         }
-        Ok(())
+        let mut seen = Vec::new();
+        if let Some(text) = self.derived.space_mut(namespace).text.as_mut() {
+            let end = text.index.end() as usize;
+            bitmap::resize(&mut seen, end).map_err(|_| no_memory(namespace))?;
+            rows.into_iter().for_each(|row| bitmap::set(&mut seen, row, true));
+            text.keep_past(before, seen.clone());
+        }
+        Ok(seen)
     }
 }
 

@@ -30,6 +30,8 @@ pub(in crate::db) struct Text {
     old: usize,
     /// Whether words of erased versions are still in the index.
     has_erased: bool,
+    /// The rows that a search of the past saw last, and the first version that it did not see.
+    past: Option<(Place, Vec<u64>)>,
 }
 
 /// Rows that are not current, beside twice as many as are, before the index is made anew.
@@ -130,8 +132,21 @@ impl Text {
         self.changed <= visible
     }
 
+    /// The rows of the values before a version was written, if they were kept. What was written until
+    /// then does not change, other than by erasure, and rows added since are of other versions.
+    pub(in crate::db) fn past(&self, before: Place) -> Option<&[u64]> {
+        let (kept, rows) = self.past.as_ref()?;
+        (*kept == before).then_some(rows)
+    }
+
+    /// Keeps the rows of the values before a version was written.
+    pub(in crate::db) fn keep_past(&mut self, before: Place, rows: Vec<u64>) {
+        self.past = Some((before, rows));
+    }
+
     /// A version is gone for good.
     pub(super) fn erase(&mut self, place: Place) {
+        self.past = None;
         let Some(row) = self.row(place) else { return };
         self.index.erase(row);
         self.has_erased = true;
