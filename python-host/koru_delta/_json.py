@@ -65,6 +65,17 @@ def encode(value: Any) -> tuple[int, bytes]:
     return 0, dumps(plain(value))
 
 
+def options(control: dict[str, Any] | None) -> bytes:
+    """The bytes of a control object; nothing for none."""
+    if control is None:
+        return b""
+    try:
+        return dumps(control)
+    except TypeError:
+        # orjson refuses subclasses of float, such as NumPy's; the standard library takes them.
+        return json.dumps(control).encode()
+
+
 def decode(data: bytes, is_bytes: bool) -> Any:
     """The value that :func:`encode` made bytes of."""
     return data if is_bytes else loads(data)

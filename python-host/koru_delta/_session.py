@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from time import sleep, time_ns
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
+from koru_delta import _json
 from koru_delta import _protocol as op
 from koru_delta._forks import open_sessions
 from koru_delta._hosts.answers import check_file_header, check_frames, progress_of
@@ -305,7 +306,7 @@ class Session:
         Raises:
             KoruDeltaError: Whatever the operation came to.
         """
-        options = b"" if control is None else json.dumps(control).encode()
+        options = _json.options(control)
         request = self.request(namespace, key, at, options, payload, flags, 0, vector)
         reply = None if long else self.try_call(opcode, request)
         if reply is None:
@@ -324,7 +325,7 @@ class Session:
         payload: bytes = b"",
     ) -> Reply:
         """:meth:`read` without an event loop: waits for whoever holds the instance."""
-        options = b"" if control is None else json.dumps(control).encode()
+        options = _json.options(control)
         reply = self.call(opcode, self.request(namespace, key, NOW, options, payload, 0))
         if reply[0]:
             raise_error(reply, namespace, key)
@@ -357,7 +358,7 @@ class Session:
         Raises:
             KoruDeltaError: Whatever the operation came to.
         """
-        options = b"" if control is None else json.dumps(control).encode()
+        options = _json.options(control)
         now = time_ns() // 1000
         request = self.request(namespace, key, NOW, options, payload, flags, now, vector)
         done = None if long else self.try_append(opcode, request)

@@ -59,13 +59,28 @@ class Record:
     timestamp: datetime
 
 
+_new: Final = object.__new__
+_set_namespace: Final = vars(Record)["namespace"].__set__
+_set_key: Final = vars(Record)["key"].__set__
+_set_value: Final = vars(Record)["value"].__set__
+_set_version_id: Final = vars(Record)["version_id"].__set__
+_set_timestamp: Final = vars(Record)["timestamp"].__set__
+
+
 def records_from_payload(payload: bytes) -> list[Record]:
     """The records of a reply of versions."""
     names, values = _versions(payload, 0)[:2]
-    return [
-        Record(namespace, key, value, version_id, timestamp)
-        for (namespace, key, version_id, timestamp), value in zip(names, values, strict=True)
-    ]
+    found: list[Record] = []
+    for (namespace, key, version_id, timestamp), value in zip(names, values, strict=True):
+        # Much is selected at once, and a frozen class's own __init__ takes twice as long as this.
+        record = _new(Record)
+        _set_namespace(record, namespace)
+        _set_key(record, key)
+        _set_value(record, value)
+        _set_version_id(record, version_id)
+        _set_timestamp(record, timestamp)
+        found.append(record)
+    return found
 
 
 def matches_from_payload(payload: bytes) -> list[list[Match]]:
@@ -120,6 +135,9 @@ def _versions(payload: bytes, start: int) -> tuple[list[_Names], list[Any], int]
     names: list[_Names] = []
     texts: list[bytes] = []
     bytes_values: dict[int, bytes] = {}
+    # Hits tend to share their namespace, and those of a batch their time.
+    last_namespace, namespace = b"", ""
+    last_us, timestamp = 0, to_datetime(0)
     for length in lengths:
         version_id, timestamp_us, namespace_len, key_len, model_len, causes, value_len, kind = (
             _hit_places(payload, start)
@@ -131,9 +149,12 @@ def _versions(payload: bytes, start: int) -> tuple[list[_Names], list[Any], int]
         if kind == BYTES_VALUE:
             bytes_values[len(texts)] = value
         texts.append(value if kind == JSON_VALUE else b"null")
-        namespace = payload[key_at - namespace_len : key_at].decode()
-        key = payload[key_at:key_end].decode()
-        names.append((namespace, key, version_id.hex(), to_datetime(timestamp_us)))
+        name = payload[key_at - namespace_len : key_at]
+        if name != last_namespace:
+            last_namespace, namespace = name, name.decode()
+        if timestamp_us != last_us:
+            last_us, timestamp = timestamp_us, to_datetime(timestamp_us)
+        names.append((namespace, payload[key_at:key_end].decode(), version_id.hex(), timestamp))
         start += length
     values: list[Any] = _json.loads(b"[%b]" % b",".join(texts))
     for index, value in bytes_values.items():
