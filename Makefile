@@ -12,7 +12,8 @@ IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench torture fuzz wheel module lint test-rust toolchain clean FORCE
+.PHONY: help demo test check pyodide bench torture fuzz wheel module lint test-rust test-pyodide
+.PHONY: toolchain clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -28,9 +29,19 @@ demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the
 
 test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run the engine's tests and the package's tests
 	.venv/bin/python -m pytest
+	@$(MAKE) --no-print-directory test-pyodide
 
 check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
 	.venv/bin/python -m pytest --cov --cov-report=term
+	@$(MAKE) --no-print-directory test-pyodide
+
+# A choice of the suites, and every scenario of a browser; `make pyodide` runs the rest.
+test-pyodide: .build/pyodide/.stamp
+	pyodide/run.sh quick
+
+pyodide: .build/pyodide/.stamp ## Run all suites under Pyodide, in node and in Chromium; print figures
+	pyodide/run.sh shared
+	node pyodide/figures.mjs .build/pyodide/site
 
 bench: .build/bench/.stamp ## Measure beside other embedded stores
 	.build/bench/bin/python tests/bench/run.py
@@ -100,6 +111,10 @@ $(WHEEL): $(MODULE) $(WHEEL_SOURCES) pyproject.toml README.md .venv/.stamp
 	@rm -rf dist
 	@.venv/bin/python -m build --no-isolation --outdir dist >.build/wheel.log 2>&1 \
 		|| { tail -n 20 .build/wheel.log; exit 1; }
+
+.build/pyodide/.stamp: $(WHEEL) pyodide/node_modules/.stamp $(wildcard pyodide/*.py pyodide/*.txt)
+	@pyodide/build.sh .venv/bin/python $(WHEEL)
+	@touch $@
 
 .build/demo/.stamp: $(WHEEL)
 	@echo "demo: installing the wheel in .build/demo"

@@ -6,6 +6,8 @@ for each row of BACKENDS. A new host or storage is a new row.
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +50,13 @@ def _one_file(directory: Path) -> Path:
     return directory / "data.koru"
 
 
+# Under Pyodide a path is the name of a database in the browser's storage; node has none.
+KEPT_IN = os.environ.get("KORU_KEPT_IN") if sys.platform == "emscripten" else "file"
+HOST = "pyodide" if sys.platform == "emscripten" else "wasmtime"
+
 BACKENDS = [
-    Backend("wasmtime", "memory", _no_path),
-    Backend("wasmtime", "file", _one_file),
+    Backend(HOST, "memory", _no_path),
+    *([Backend(HOST, KEPT_IN, _one_file)] if KEPT_IN else []),
 ]
 
 
@@ -82,7 +88,9 @@ class FileOpener(Opener):
     """Opens one and the same file again and again."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Backend("wasmtime", "file", _one_file), path.parent)
+        if not KEPT_IN:
+            pytest.skip("nothing is kept here")
+        super().__init__(Backend(HOST, str(KEPT_IN), _one_file), path.parent)
         self.path = path
 
     async def __call__(self, **fields: Any) -> Database:

@@ -13,12 +13,14 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from struct import pack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from log_format import crc32c
 
 from koru_delta import _protocol as op
-from koru_delta._hosts.wasmtime_host import WasmtimeHost
+
+if TYPE_CHECKING:
+    from koru_delta._hosts.base import Host
 
 FIXTURES = Path(__file__).parent / "fixtures"
 REQUESTS = FIXTURES / "requests.json"
@@ -32,7 +34,7 @@ Request = tuple[int, bytes]
 class Run:
     """Requests carried out so far, with their replies and the log."""
 
-    host: WasmtimeHost
+    host: Host
     requests: list[Request] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
     replies: bytearray = field(default_factory=bytearray)
@@ -87,7 +89,7 @@ def batch(*items: tuple[str, str, bytes, int]) -> bytes:
     return b"".join(parts)
 
 
-def golden_run(host: WasmtimeHost) -> Run:
+def golden_run(host: Host) -> Run:
     """Everything that leaves frames in a log, and a look at what it came to."""
     run = Run(host)
     do = Script(run)
@@ -143,7 +145,7 @@ def look(do: Script, ids: list[str]) -> None:
     do(99)
 
 
-def replay_requests(host: WasmtimeHost) -> Run:
+def replay_requests(host: Host) -> Run:
     """Carries out the requests of the fixture."""
     run = Run(host)
     for opcode, text in json.loads(REQUESTS.read_text())["requests"]:
@@ -158,8 +160,10 @@ def fixture_text(run: Run) -> str:
     return f'{{\n  "replies_crc32c": {crc},\n  "requests": [\n' + ",\n".join(lines) + "\n  ]\n}\n"
 
 
-def new_host() -> WasmtimeHost:
-    """An instance with room."""
+def new_host() -> Host:
+    """An instance of wasmtime's with room."""
+    from koru_delta._hosts.wasmtime_host import WasmtimeHost
+
     return WasmtimeHost(max_memory_bytes=64 << 20, timeout=30)
 
 

@@ -26,6 +26,8 @@ DEFAULTS = {
     "hot_cache_size": 1000,
     "read_only": False,
     "operation_timeout": 30.0,
+    "lock_timeout": 0.0,
+    "module": None,
 }
 
 BAD_FIELDS: list[tuple[str, Any]] = [
@@ -54,6 +56,9 @@ BAD_FIELDS: list[tuple[str, Any]] = [
     ("operation_timeout", -1.0),
     ("operation_timeout", math.nan),
     ("operation_timeout", "30"),
+    ("lock_timeout", -1),
+    ("lock_timeout", True),
+    ("module", b"\0asm"),
 ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from files import inode_of, names_in
 from opening import open_and_close, open_and_close_async
 from processes import another_process_holding, run_python
 
-from koru_delta import Database, DatabaseLockedError, SyncDatabase
+from koru_delta import Config, Database, DatabaseLockedError, SyncDatabase
 
 
 async def test_a_second_open_in_the_same_process_is_refused(tmp_path: Path) -> None:
@@ -129,3 +131,23 @@ def test_a_forked_child_is_refused_and_harms_nothing(tmp_path: Path, storage: st
     if path:
         with SyncDatabase(path) as db:
             assert db.namespace("a").all() == {"key": "parent", "after": "parent"}
+
+
+async def test_waiting_for_the_lock_ends_when_its_holder_closes(path: Path) -> None:
+    first = await Database.create(path)
+    waiting = asyncio.create_task(Database.create(Config(path=path, lock_timeout=30)))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await first.put("a", "key", 1)
+    await first.close()
+    second = await waiting
+    assert await second.get("a", "key") == 1
+    await second.close()
+
+
+async def test_waiting_for_the_lock_ends_with_the_time_that_was_given(path: Path) -> None:
+    async with Database(path):
+        start = time.monotonic()
+        with pytest.raises(DatabaseLockedError, match="lock_timeout"):
+            await open_and_close_async(Config(path=path, lock_timeout=0.2))
+        assert 0.2 <= time.monotonic() - start < 20

@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any, Final
 
 from koru_delta._protocol import FLAG_BYTES
+from koru_delta._workers import HAS_THREADS
 from koru_delta.errors import SerializationError
 
 MAX_DEPTH: Final = 128
@@ -27,12 +28,44 @@ dumps: Callable[[Any], bytes]
 loads: Callable[[bytes], Any]
 
 
-def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _text_encoder() -> Callable[[Any], str]:
+    """The standard library's encoder; the one that ``JSONEncoder`` makes for each value, made once.
+
+    It keeps what it is inside of in one dict, so that only one thread may use it.
+    """
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None or HAS_THREADS:
+        return encoder.encode
+    inside: dict[int, Any] = {}
+    quote: Any = vars(json.encoder)["encode_basestring"]
+    chunks = make(inside, encoder.default, quote, None, ":", ",", False, False, False)
+
+    def encode(value: Any) -> str:
+        try:
+            return "".join(chunks(value, 0))
+        except BaseException:
+            inside.clear()
+            raise
+
+    return encode
+
+
+def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    to_text = _text_encoder()
     decoder = json.JSONDecoder()
+    digits_to_zeros = bytes(48 if 48 <= byte < 58 else 32 for byte in range(256))
+    wide = b"0" * len(str(MAX_INT // 10))
 
     def encode(value: Any) -> bytes:
-        return encoder.encode(value).encode()
+        data = to_text(value).encode()
+        # It takes wider integers and deeper nesting than the engine: a walk says where they are.
+        if (
+            wide in data.translate(digits_to_zeros)
+            or data.count(b"[") + data.count(b"{") > MAX_DEPTH
+        ):
+            plain(value)
+        return data
 
     def decode(data: bytes) -> Any:
         return decoder.decode(data.decode())

@@ -13,7 +13,7 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from time import sleep, time_ns
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
@@ -22,15 +22,15 @@ from koru_delta import _protocol as op
 from koru_delta._forks import open_sessions
 from koru_delta._hosts.answers import check_file_header, check_frames, progress_of
 from koru_delta._hosts.base import Host, InstanceLostError
-from koru_delta._hosts.wasmtime_host import WasmtimeHost
+from koru_delta._hosts.choice import new_host, prepare_module
 from koru_delta._hot_cache import HotCache
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
+from koru_delta._storage.choice import open_log, open_storage, prepare_storage
 from koru_delta._storage.commit_log import Behind, CommitLog, Group, NoLog
-from koru_delta._storage.file import FileStorage
-from koru_delta._workers import worker_threads
+from koru_delta._workers import HAS_THREADS, work_in_background, worker_threads
 from koru_delta.config import Config
 from koru_delta.errors import (
     DatabaseLockedError,
@@ -51,7 +51,7 @@ _MAINTENANCE_SLICE: Final = 2048
 _MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
 _MAINTENANCE_DELAY_SECONDS: Final = 0.01
 """Left to who asks right after opening or writing."""
-EmbedItems: TypeAlias = Iterable[bytes]
+EmbedItems: TypeAlias = Callable[[], Iterable[bytes]]
 P = ParamSpec("P")
 T = TypeVar("T")
 _pack = REQUEST_HEADER.pack
@@ -75,6 +75,8 @@ class Session:
         self._stale = False
         self._maintaining = False
         self.upkeep: Upkeep | None = None
+        self._module: Any = None
+        self._prepared: Storage | None = None
         self._guarded = config.path is not None or config.storage is not None
 
     # Opening and closing.
@@ -84,17 +86,18 @@ class Session:
         """Whether there is an instance, in this process."""
         return not isinstance(self._host, Refusal)
 
+    async def prepare(self) -> None:
+        """Do what takes turns of the event loop, before :meth:`open`."""
+        self._module = await prepare_module(self.config)
+        self._prepared = await prepare_storage(self.config)
+
     def open(self, load: Callable[[], tuple[Host, int]] | None = None) -> None:
         """Open the storage, take its log in, or what ``load`` makes, and be ready."""
         config = self.config
         path = config.file_path
         try:
-            self.storage = config.storage
-            if path is not None:
-                preallocate = config.enable_wal and config.sync_on_write
-                self.storage = FileStorage(
-                    path, read_only=config.read_only, preallocate=preallocate
-                )
+            self.storage = open_storage(config, self._prepared)
+            self._prepared = None
             host, sequence = (load or self._load)()
             try:
                 self._open_log(sequence)
@@ -122,17 +125,7 @@ class Session:
             self.log = NoLog(self.listeners)
             self.log.acknowledged = sequence
             return
-        log = CommitLog(
-            self.storage,
-            sequence,
-            sync=config.enable_wal and config.sync_on_write,
-            wait=config.enable_wal,
-            executor=worker_threads(),
-            on_failure=self._mark_stale,
-            listeners=self.listeners,
-        )
-        log.sync()  # What recovery kept is durable before anything is served.
-        self.log = log
+        self.log = open_log(self.storage, sequence, config, self._mark_stale, self.listeners)
 
     def _mark_stale(self) -> None:
         """The engine holds versions that the file does not: the next call rebuilds it."""
@@ -162,11 +155,7 @@ class Session:
 
     def _new_host(self, expected_bytes: int = 0) -> Host:
         """A new instance, which is to keep what ``expected_bytes`` of log hold."""
-        return WasmtimeHost(
-            max_memory_bytes=self.config.max_memory_bytes,
-            timeout=self.config.operation_timeout,
-            expected_bytes=expected_bytes,
-        )
+        return new_host(self.config, self._module, expected_bytes)
 
     def _open_control(self, host: Host) -> dict[str, Any]:
         return {
@@ -425,8 +414,10 @@ class Session:
         return reply, self.log.append(reply[3], reply[4])
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function that may take long, on a worker thread unless this may block."""
-        if self.blocking:
+        """Call a function that may take long: on a worker thread, if there are any, or blocking."""
+        if self._stale and not self.blocking:
+            await self.log.reach()
+        if self.blocking or not HAS_THREADS:
             return function(*args, **kwargs)
         import asyncio  # Here: it takes longer to import than everything else of ours.
 
@@ -457,13 +448,16 @@ class Session:
 
     # Vectors.
 
-    def embed_rows(self, namespace: str, model: str, matrix: Matrix, items: EmbedItems) -> None:
+    def embed_rows(
+        self, namespace: str, model: str, matrix: Matrix, items: EmbedItems
+    ) -> Group | None:
         """Write versions with the rows of a matrix, in commits of bounded size.
 
         Each row is copied once, to where it will live. All are checked before the first is
         written. While a commit is synced, the next is made. Blocks, and holds the instance until
-        everything is written.
+        everything is written; the last group is to be awaited.
         """
+        group = None
         control = {"model": model, "dimension": matrix.dimension, "count": matrix.count}
         self._check_writable(op.EMBED_BATCH, 4 * matrix.count * matrix.dimension)
         with self._lock:
@@ -482,31 +476,40 @@ class Session:
             for address, size in zip(words[::2], words[1::2], strict=True):
                 self._host.fill(address, matrix.read(done, size))
                 done += size
-            with Behind(worker_threads()) as written:
-                for payload in items:
+            with Behind(worker_threads() if HAS_THREADS else None) as written:
+                for payload in items():
                     now = time_ns() // 1000
                     request = self.request("", "", NOW, b"", payload, 0, now)
                     reply, group = self._append(op.EMBED_BATCH, request)
                     if reply[0]:
                         raise_error(reply, namespace, item="row")
                     written.add(group)
+        return group
+
+    async def embed(self, namespace: str, model: str, matrix: Matrix, items: EmbedItems) -> None:
+        """:meth:`embed_rows` on a worker thread, and until everything is acknowledged."""
+        group = await self.in_thread(self.embed_rows, namespace, model, matrix, items)
+        if group is not None and not group.done:
+            await group
+        self.maintain_in_background()
 
     def maintain_in_background(self) -> None:
-        """Let a worker thread do what searches gain from, unless one does, in a moment."""
+        """Let what searches gain from be done in the background, soon, unless it is being done."""
         if not self._maintaining and self.is_open:
             self._maintaining = True
-            worker_threads().submit(self._keep_maintaining)
+            work_in_background(self._keep_maintaining(), _MAINTENANCE_PAUSE_SECONDS)
 
     def _maintain(self, budget: int) -> bool:
         control = json.dumps({"budget": budget}).encode()
         reply = self.call(op.MAINTAIN, self.request("", "", NOW, control, b"", 0))
         return reply[0] != 0 or bool(reply[1] & op.REPLY_TRUE)
 
-    def _keep_maintaining(self) -> None:
+    def _keep_maintaining(self) -> Iterator[None]:
         try:
-            sleep(_MAINTENANCE_DELAY_SECONDS)
+            if HAS_THREADS:
+                sleep(_MAINTENANCE_DELAY_SECONDS)
             while self.is_open and not self._maintain(_MAINTENANCE_SLICE):
-                sleep(_MAINTENANCE_PAUSE_SECONDS)
+                yield
             self._maintaining = False
             if self.is_open and not self._maintain(0):
                 self.maintain_in_background()  # Something came in after the last slice.

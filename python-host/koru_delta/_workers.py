@@ -1,15 +1,24 @@
-"""The process's worker threads: one pool for all databases."""
+"""The process's worker threads, one pool for all databases; and what stands in for them."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterator
+from time import sleep
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from concurrent.futures import ThreadPoolExecutor
+
+HAS_THREADS: Final = sys.platform != "emscripten"
+"""Under Pyodide there is one thread: what would run on a worker runs between turns of the loop."""
 
 _executor_lock = threading.Lock()
 _executor: ThreadPoolExecutor | None = None
+_tasks: set[Task[Any]] = set()
+"""The event loop itself holds tasks weakly."""
 
 
 def worker_threads() -> ThreadPoolExecutor:
@@ -21,6 +30,35 @@ def worker_threads() -> ThreadPoolExecutor:
         if _executor is None:
             _executor = ThreadPoolExecutor(thread_name_prefix="koru-delta")
         return _executor
+
+
+def work_in_background(slices: Iterator[None], pause_seconds: float) -> None:
+    """Go through slices of work, with a pause after each: on a worker thread if there are any."""
+    if HAS_THREADS:
+        worker_threads().submit(_work, slices, pause_seconds)
+        return
+    start_task(_work_in_turns(slices, pause_seconds))
+
+
+def start_task(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Have the running event loop carry something out that nobody awaits."""
+    import asyncio
+
+    task = asyncio.get_running_loop().create_task(coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def _work(slices: Iterator[None], pause_seconds: float) -> None:
+    for _ in slices:
+        sleep(pause_seconds)
+
+
+async def _work_in_turns(slices: Iterator[None], pause_seconds: float) -> None:
+    import asyncio
+
+    for _ in slices:
+        await asyncio.sleep(pause_seconds)
 
 
 def forget_workers() -> None:

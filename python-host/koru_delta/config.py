@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,8 @@ MAX_KEPT: Final = 2**32 - 1
 """Most versions that a rule of retention may name."""
 MAX_HISTORY_SECONDS: Final = 1e11
 """Longest time that one may name: 3,000 years."""
+_IN_PYODIDE: Final = sys.platform == "emscripten"
+_TIMEOUT_SECONDS: Final = 0.0 if _IN_PYODIDE else 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,11 @@ class Config:
             so that reading them again does not enter the engine; 0 for none.
         read_only: Open without a lock and refuse every write.
         operation_timeout: Seconds after which a single operation inside the engine is stopped
-            with ``LimitExceededError``; 0 for never.
+            with ``LimitExceededError``; 0 for never. Under Pyodide the engine runs on the
+            interpreter's own thread, where nothing can stop it: 0 is the default and all that is
+            accepted there.
+        lock_timeout: Seconds to wait for another process, or browser tab, that has the database
+            open, before ``DatabaseLockedError`` is raised; 0 for not at all.
         vector_index: How ``similar`` searches. ``exact``: without loss. ``quantized``: by short
             codes, rescored from float32. ``hnsw``: by a graph, which is built in the background and
             pays from some 100,000 vectors on. ``auto``: quantised where that is faster than exact.
@@ -62,6 +69,8 @@ class Config:
             least 8 MiB, and would shrink to half or less.
         storage: A place for the log of your own, instead of a path: anything with the methods of
             :class:`koru_delta.storage.Storage`. It is closed with the database.
+        module: Under Pyodide, a ready ``WebAssembly.Module`` of ``koru_delta_core.wasm``, for
+            places that forbid compiling one from bytes.
 
     Raises:
         ValidationError: That names the field.
@@ -74,13 +83,15 @@ class Config:
     sync_on_write: bool = True
     hot_cache_size: int = 1000
     read_only: bool = False
-    operation_timeout: float = 30.0
+    operation_timeout: float = _TIMEOUT_SECONDS
+    lock_timeout: float = 0.0
     vector_index: Literal["auto", "exact", "quantized", "hnsw"] = "auto"
     vector_metric: Literal["cosine", "dot", "l2"] = "cosine"
     keep_versions: int | None = None
     keep_history: float | timedelta | None = None
     auto_compact: bool = True
     storage: Storage | None = None
+    module: Any = None
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -100,11 +111,18 @@ class Config:
         for name, known in (("vector_index", _INDEXES), ("vector_metric", _METRICS)):
             if getattr(self, name) not in known:
                 raise _refuse(name, getattr(self, name), f"one of {', '.join(known)}")
-        timeout = self.operation_timeout
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        if not is_number or not 0 <= timeout <= 1e9:
-            raise _refuse("operation_timeout", timeout, "a number of seconds, or 0 for none")
         check_retention(self.keep_versions, self.keep_history, "Config.")
+        for name in ("operation_timeout", "lock_timeout"):
+            seconds = getattr(self, name)
+            is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if not is_number or not 0 <= seconds <= 1e9:
+                raise _refuse(name, seconds, "a number of seconds, or 0 for none")
+        if _IN_PYODIDE and self.operation_timeout:
+            wanted = "0: under Pyodide nothing can stop an operation that is under way"
+            raise _refuse("operation_timeout", self.operation_timeout, wanted)
+        if self.module is not None and not _IN_PYODIDE:
+            wanted = "None: a ready module is for Pyodide, and wasmtime compiles its own"
+            raise _refuse("module", self.module, wanted)
         if self.storage is not None and path is not None:
             raise _refuse("storage", self.storage, "a path or a storage, not both")
         if self.read_only and path is None and self.storage is None:

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -17,8 +18,9 @@ from koru_delta._operations.reading import Reading
 from koru_delta._operations.searching import Searching
 from koru_delta._operations.vectors import Vectors
 from koru_delta._operations.watching import Watching
+from koru_delta._workers import HAS_THREADS
 from koru_delta.config import Config
-from koru_delta.errors import ValidationError
+from koru_delta.errors import StorageError, ValidationError
 from koru_delta.namespace import Namespace
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
 
     Args:
         config: A path, a :class:`Config`, or nothing for a database in memory.
+        module: Under Pyodide, what ``Config.module`` is.
 
     Example:
         >>> async with Database() as db:
@@ -44,12 +47,20 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
         {'age': 30}
     """
 
-    def __init__(self, config: Config | str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, config: Config | str | os.PathLike[str] | None = None, *, module: Any = None
+    ) -> None:
         """Prepare; nothing is opened until ``async with`` or :meth:`create`."""
-        super().__init__(config if isinstance(config, Config) else Config(path=config))
+        if not isinstance(config, Config):
+            config = Config(path=config, module=module)
+        elif module is not None:
+            config = replace(config, module=module)
+        super().__init__(config)
 
     @classmethod
-    async def create(cls, config: Config | str | os.PathLike[str] | None = None) -> Self:
+    async def create(
+        cls, config: Config | str | os.PathLike[str] | None = None, *, module: Any = None
+    ) -> Self:
         """Open a database without ``async with``; close it with :meth:`close`.
 
         Raises:
@@ -59,14 +70,21 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
             LimitExceededError: If the data does not fit ``max_memory_mb``.
             StorageError: If the file cannot be read or made.
         """
-        database = cls(config)
+        database = cls(config, module=module)
         await database._open()
         return database
 
     async def _open(self, load: Callable[[], tuple[Host, int]] | None = None) -> None:
         if self._session.is_open:
             raise ValidationError("the database is open already", suggestion="use it, or close it")
-        await self._session.in_thread(self._session.open, load)
+        session = self._session
+        await session.prepare()
+        await session.in_thread(session.open, load)
+        try:
+            await session.log.settle()
+        except BaseException:
+            session.close()
+            raise
 
     @classmethod
     async def import_from(
@@ -138,6 +156,11 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
         """
         from koru_delta._upkeep.salvage import salvage  # Here: few need it.
 
+        if not HAS_THREADS:
+            raise StorageError(
+                "salvage reads and writes files, and under Pyodide a path is no file",
+                suggestion="salvage a copy of the file on a computer",
+            )
         session = cls()._session
         return await session.in_thread(salvage, source, target, max_memory_mb)
 
@@ -150,7 +173,10 @@ class Database(Vectors, Searching, Querying, Watching, Reading, History, Operati
         memories = sys.modules.get("koru_delta._memory.accesses")
         if memories is not None and self._session.is_open:
             await memories.close_accesses(self)
-        await self._session.in_thread(self._session.close)
+        try:
+            await self._session.log.settle()
+        finally:
+            await self._session.in_thread(self._session.close)
 
     async def __aenter__(self) -> Self:
         """Open, unless :meth:`create` has."""

@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 from koru_delta._operations.watching import SyncWatch
+from koru_delta._workers import HAS_THREADS
 from koru_delta.config import Config
 from koru_delta.database import Database
+from koru_delta.errors import KoruDeltaError
 from koru_delta.namespace import Namespace
 
 if TYPE_CHECKING:
@@ -25,7 +27,12 @@ _T = TypeVar("_T")
 
 
 def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """The result of a coroutine of a database that may block: it never waits for anything."""
+    """The result of a coroutine of a database that may block: it never waits for anything.
+
+    Under Pyodide it does wait, and the stack is switched while it does.
+    """
+    if not HAS_THREADS:
+        return _run_by_switching(coroutine)
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -33,6 +40,20 @@ def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
         return result
     coroutine.close()
     raise AssertionError("a blocking database waited for the event loop")
+
+
+def _run_by_switching(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    from koru_delta._javascript import ffi
+
+    if ffi.can_run_sync():
+        result: _T = ffi.run_sync(coroutine)
+        return result
+    coroutine.close()
+    raise KoruDeltaError(
+        "SyncDatabase has to wait, and Pyodide cannot without stack switching: it is missing here",
+        suggestion="use the asynchronous Database; or a runtime with JavaScript Promise "
+        "Integration, entered by runPythonAsync or an async function",
+    )
 
 
 def _blocking(
@@ -58,7 +79,8 @@ def _blocking_namespace(
 class SyncDatabase:
     """A :class:`Database` whose methods block. Threads may share one.
 
-    It needs no event loop, and works where one is running.
+    It needs no event loop, and works where one is running. Under Pyodide it needs a runtime with
+    stack switching (JavaScript Promise Integration), and says so where that is missing.
 
     Example:
         >>> with SyncDatabase() as db:
@@ -70,7 +92,7 @@ class SyncDatabase:
     def __init__(self, config: Config | str | os.PathLike[str] | None = None) -> None:
         """Prepare; nothing is opened until ``with`` or :meth:`create`."""
         self._database = Database(config)
-        self._database._session.blocking = True
+        self._database._session.blocking = HAS_THREADS
 
     @classmethod
     def create(cls, config: Config | str | os.PathLike[str] | None = None) -> Self:
@@ -212,6 +234,7 @@ class SyncDatabase:
     verify = _blocking(Database.verify)
     compact = _blocking(Database.compact)
     export_to = _blocking(Database.export_to)
+    persist = _blocking(Database.persist)
 
 
 class SyncNamespace:

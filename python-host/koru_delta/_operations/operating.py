@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from koru_delta import _protocol as op
@@ -69,6 +70,25 @@ class Operating(Operations):
         issues = session.issues
         return Health(healthy=not issues, issues=issues)
 
+    async def persist(self) -> bool:
+        """Ask that the data be kept until somebody deletes it.
+
+        A browser may throw away the data of sites when the disk runs short, unless it has agreed
+        to this. A page can ask; a worker cannot, and is told only whether the page has.
+
+        Returns:
+            Whether it will be kept: always of a file, never of a database in memory.
+
+        Raises:
+            StorageError: If a browser cannot be asked from here.
+        """
+        await self._session.read(op.HEAD)
+        storage = self._session.storage
+        ask: Callable[[], Awaitable[bool]] | None = getattr(storage, "persist", None)
+        if ask is not None:
+            return await ask()
+        return storage is not None and storage.kind != "memory"
+
     async def verify(self) -> VerifyReport:
         """Rehash every version in memory, and read the whole file again with every link checked.
 
@@ -77,6 +97,7 @@ class Operating(Operations):
         session = self._session
         memory = json.loads((await session.read(op.VERIFY, long=True))[2])
         problems: list[str] = memory["problems"]
+        await session.log.reach()
         file = await session.in_thread(_verify_file, session)
         if file.problem is not None:
             problems.append(f"in the file: {file.problem}")
@@ -130,7 +151,12 @@ class Operating(Operations):
             from koru_delta._upkeep.snapshots import Retention  # Here: few need it at once.
 
             rules = Retention.of(keep_versions, keep_history)
-        return await self._session.in_thread(self._upkeep.compact, rules)
+        session = self._session
+        # What a deferred storage has to be given is given before and after, not meanwhile.
+        await session.log.settle()
+        report = await session.in_thread(self._upkeep.compact, rules)
+        await session.log.settle()
+        return report
 
     async def export_to(
         self, target: str | os.PathLike[str] | BinaryIO, *, overwrite: bool = False

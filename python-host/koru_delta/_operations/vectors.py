@@ -127,16 +127,14 @@ class Vectors(Writing):
             return 0
         name = check_text("model", model)
         report = print_progress if progress is True else progress or None
-        session = self._session
 
-        def embed_rows() -> None:
+        def encoded() -> Iterable[bytes]:
             items = encode_embed_items(names, values, 4 * matrix.dimension)
-            session.embed_rows(namespace, name, matrix, with_progress(items, len(names), report))
-            if report is not None:
-                report(len(names), len(names))
+            return with_progress(items, len(names), report)
 
-        await session.in_thread(embed_rows)
-        session.maintain_in_background()
+        await self._session.embed(namespace, name, matrix, encoded)
+        if report is not None:
+            report(len(names), len(names))
         return len(names)
 
     async def similar(

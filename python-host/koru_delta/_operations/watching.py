@@ -15,6 +15,7 @@ from koru_delta._protocol import REPLY_TRUE
 from koru_delta._results.changes import Change, changes_from_payload
 from koru_delta._results.versions import Version
 from koru_delta._times import to_microseconds
+from koru_delta._workers import HAS_THREADS
 from koru_delta.errors import DatabaseClosedError
 
 if TYPE_CHECKING:
@@ -175,12 +176,24 @@ class SyncWatch(Iterator[Change]):
 
     def __next__(self) -> Change:
         """The next change, as soon as there is one."""
+        if not HAS_THREADS:
+            return self._next_by_switching()
         committed = threading.Event()
         with self._watch.listening(committed.set):
             while (change := self._next_found()) is None:
                 committed.clear()
                 if not self._run(self._watch.fetch()) and not committed.wait(self._timeout):
                     raise StopIteration
+        return change
+
+    def _next_by_switching(self) -> Change:
+        """As ``__next__``, where waiting is the event loop's matter."""
+        import asyncio
+
+        try:
+            change: Change = self._run(asyncio.wait_for(anext(self._watch), self._timeout))
+        except (StopAsyncIteration, TimeoutError):
+            raise StopIteration from None
         return change
 
     def _next_found(self) -> Change | None:

@@ -186,8 +186,7 @@ class Writing(Operations):
         encode_batch(puts[matrix.count :], 0, payload, extra=FLAG_PLAIN)
         encode_deletions(deletes, payload)
         items = [bytes(payload)]
-        await session.in_thread(session.embed_rows, vector_namespace, model, matrix, items)
-        session.maintain_in_background()
+        await session.embed(vector_namespace, model, matrix, lambda: items)
 
     async def delete(self, namespace: str, key: str) -> bool:
         """Delete a key by writing a deleted version; its history stays.

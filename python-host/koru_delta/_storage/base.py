@@ -7,11 +7,21 @@ memoryview from ``offset`` on and returns how many bytes it wrote, fewer only wh
 
 One that can be compacted has ``begin_replacement() -> Replacement`` as well: another log, which is
 written beside this one and takes its place. Whatever fails before that leaves this one as it is.
+One in a browser has ``async persist() -> bool`` as well, for ``Database.persist``.
+
+One whose place can only be awaited is a :class:`DeferredStorage`: its methods take note of what is
+to be done, and :meth:`DeferredStorage.settle` does it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from koru_delta.errors import StorageError
+
+
+class UncleanError(StorageError):
+    """A write failed and could not be taken back: nothing more may be written to this log."""
 
 
 class Storage(Protocol):
@@ -85,4 +95,25 @@ class Replaceable(Protocol):
 
     def begin_replacement(self) -> Replacement:
         """An empty log beside this one. At most one at a time is begun."""
+        ...
+
+
+@runtime_checkable
+class DeferredStorage(Storage, Protocol):
+    """A log in a place that nobody can wait for without an event loop.
+
+    ``create``, ``append`` and ``truncate`` take note, ``size`` is what it will be, and ``sync``
+    does nothing. What was noted becomes durable in one step, whole or not at all.
+    """
+
+    async def load(self) -> None:
+        """Bring the log within reach of ``read``, until something is settled."""
+        ...
+
+    async def settle(self) -> None:
+        """Return when everything noted so far is durable.
+
+        Raises:
+            StorageError: If it could not be done. Nothing of it was then, and it is forgotten.
+        """
         ...

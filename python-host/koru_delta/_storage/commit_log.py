@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable, Collection, Generator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from koru_delta._storage.base import Storage
-from koru_delta._storage.file import UncleanError
+from koru_delta._storage.base import Storage, UncleanError
 from koru_delta.errors import StorageError
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Behind:
     For a thread that may stand still. Leaving the context waits for the last.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor | None) -> None:
         """Wait for groups on a thread of ``executor``, or here when it has none to spare."""
         self._executor = executor
         self._last: tuple[Group, concurrent.futures.Future[None]] | None = None
@@ -96,7 +95,7 @@ class Behind:
         """
         if group is None:
             return
-        if not group.log.waits_for_sync:
+        if self._executor is None or not group.log.waits_for_sync:
             group.wait()
             return
         self._settle()
@@ -141,6 +140,12 @@ class NoLog:
         """Go on with another instance that holds the same."""
         self.acknowledged = sequence
 
+    async def settle(self) -> None:
+        """Nothing to wait for."""
+
+    async def reach(self) -> None:
+        """Nothing to read."""
+
     def close(self) -> None:
         """Nothing to write."""
 
@@ -155,7 +160,7 @@ class CommitLog:
         *,
         sync: bool,
         wait: bool,
-        executor: Executor,
+        executor: Executor | None,
         on_failure: Callable[[], None],
         listeners: Listeners = (),
     ) -> None:
@@ -166,7 +171,8 @@ class CommitLog:
             sequence: Sequence of the last frame that it holds.
             sync: Whether a write waits for a sync.
             wait: Whether a write waits for the append.
-            executor: Runs flushes that would hold up the event loop.
+            executor: Runs flushes that would hold up the event loop; None where there are no
+                threads.
             on_failure: Called when the storage turned out to hold less than the engine.
             listeners: Called, on any thread, when more was acknowledged.
         """
@@ -214,7 +220,10 @@ class CommitLog:
 
     async def flush_somewhere(self) -> None:
         """Flush here if syncs are quick, else in a worker thread, together with who waits there."""
-        if self._slowness <= _QUICK_SYNC_SECONDS and not self._flushing.locked():
+        executor = self._executor
+        if executor is None or (
+            self._slowness <= _QUICK_SYNC_SECONDS and not self._flushing.locked()
+        ):
             self.flush()
             return
         import asyncio  # Here: it takes longer to import than everything else of ours.
@@ -223,7 +232,7 @@ class CommitLog:
         # One that has ended may still stand here: to wait for it would take no time, for ever.
         if flight is None or flight.done():
             loop = asyncio.get_running_loop()
-            flight = self._flight = loop.run_in_executor(self._executor, self.flush)
+            flight = self._flight = loop.run_in_executor(executor, self.flush)
         # Shielded: a waiter that is cancelled must not take the flush of all others with it.
         await asyncio.shield(flight)
 
@@ -306,6 +315,16 @@ class CommitLog:
         self.storage.sync()
         taken = time.perf_counter() - start
         self._slowness += _SLOWNESS_WEIGHT * (taken - self._slowness)
+
+    async def settle(self) -> None:
+        """Return when everything flushed is durable: it is, but over a deferred storage.
+
+        Raises:
+            StorageError: If it could not be made so.
+        """
+
+    async def reach(self) -> None:
+        """Bring the log within reach, before it is read again: it is, as above."""
 
     def close(self) -> None:
         """Write and sync what is left.

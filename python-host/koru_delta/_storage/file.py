@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from koru_delta._storage.base import UncleanError
 from koru_delta._storage.lock import lock
 from koru_delta.errors import StorageError, UnsupportedFormatError
 
@@ -68,7 +69,9 @@ class FileStorage:
 
     kind = "file"
 
-    def __init__(self, path: Path, *, read_only: bool, preallocate: bool) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool, preallocate: bool, lock_timeout: float = 0.0
+    ) -> None:
         """Open or prepare ``path``; a file that does not exist has size 0 until ``create``.
 
         Raises:
@@ -90,7 +93,7 @@ class FileStorage:
             )
         if not read_only:
             self._make_directory()
-            self._lock = lock(path)
+            self._lock = lock(path, lock_timeout)
         try:
             if not read_only:
                 _remove(self._temporary)
@@ -211,7 +214,7 @@ class FileStorage:
         try:
             sync_directory(self.path)
         except OSError as error:
-            raise UncleanError(self.path, error) from error
+            raise unclean(self.path, error) from error
 
     def close(self) -> None:
         """Cut off what was set aside, and unlock."""
@@ -268,7 +271,7 @@ class FileStorage:
             sync_file(self._fd)
             self._allocated = self._size
         except OSError as error:
-            raise UncleanError(self.path, error) from error
+            raise unclean(self.path, error) from error
 
 
 def sync_directory(path: Path) -> None:
@@ -348,11 +351,9 @@ def _remove(path: Path) -> None:
         raise failure(path, "remove", error) from error
 
 
-class UncleanError(StorageError):
-    """A write failed and could not be taken back: nothing more may be written to this file."""
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(
-            failure(path, "write to", error).message,
-            suggestion="check the disk and open the database again",
-        )
+def unclean(path: Path, error: OSError) -> UncleanError:
+    """What cannot be taken back, in words."""
+    return UncleanError(
+        failure(path, "write to", error).message,
+        suggestion="check the disk and open the database again",
+    )

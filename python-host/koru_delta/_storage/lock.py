@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
+from typing import Final
 
 from koru_delta.errors import DatabaseLockedError, StorageError
+
+_ASK_AGAIN_SECONDS: Final = 0.02
 
 if sys.platform == "win32":
     import msvcrt
@@ -27,8 +31,25 @@ else:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def lock(path: Path) -> int:
+def _lock_within(fd: int, timeout: float) -> bool:
+    """Whether the lock was had in time. Asking again and again: flock has no timeout."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            _try_lock(fd)
+        except OSError:
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, _ASK_AGAIN_SECONDS))
+        else:
+            return True
+
+
+def lock(path: Path, timeout: float = 0.0) -> int:
     """Lock a database file; the descriptor that holds the lock until it is closed.
+
+    Waits for another holder, ``timeout`` seconds at most.
 
     Raises:
         DatabaseLockedError: If another handle holds it; the message names its process.
@@ -42,17 +63,16 @@ def lock(path: Path) -> int:
             f"cannot open the lock file {lock_path}: {error.strerror}",
             suggestion="check that the directory exists and is writable, or open read-only",
         ) from error
-    try:
-        _try_lock(fd)
-    except OSError:
+    if not _lock_within(fd, timeout):
         holder = os.pread(fd, 32, 0).decode(errors="replace") if hasattr(os, "pread") else ""
         os.close(fd)
         holder = holder.strip() or "unknown"
         where = " (this process)" if holder == str(os.getpid()) else ""
         raise DatabaseLockedError(
             f"{path} is open already, in process {holder}{where}",
-            suggestion="close it there, share that handle, or open with read_only=True",
-        ) from None
+            suggestion="close it there, share that handle, open with read_only=True, or wait for "
+            "it with Config.lock_timeout",
+        )
     try:
         os.lseek(fd, 0, os.SEEK_SET)
         os.ftruncate(fd, 0)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from koru_delta import _protocol as op
 from koru_delta._results.reports import CompactReport
+from koru_delta._storage.base import UncleanError
 from koru_delta._storage.commit_log import CommitLog
-from koru_delta._storage.file import UncleanError
 from koru_delta._upkeep.snapshots import (
     BegunAnewError,
     Retention,

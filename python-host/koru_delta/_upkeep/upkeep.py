@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from koru_delta import _protocol as op
 from koru_delta._storage.commit_log import CommitLog
-from koru_delta._workers import worker_threads
+from koru_delta._workers import HAS_THREADS, start_task, worker_threads
 from koru_delta.errors import DatabaseClosedError, KoruDeltaError, StorageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ class Upkeep:
         log = self._session.log
         if isinstance(log, CommitLog):
             log.grown_at = float("inf")
-            worker_threads().submit(self._compact_if_worthwhile)
+            if HAS_THREADS:
+                worker_threads().submit(self._compact_if_worthwhile)
+            else:
+                start_task(self._compact_in_turn())
 
     def _compact_if_worthwhile(self) -> None:
         with self._running:
@@ -80,6 +83,16 @@ class Upkeep:
                 self.issues = [f"compacting failed: {error.message}"]
             if not self._stopping:
                 self._watch()
+
+    async def _compact_in_turn(self) -> None:
+        """The same without threads; a deferred storage is settled before and after."""
+        log = self._session.log
+        try:
+            await log.settle()
+            self._compact_if_worthwhile()
+            await log.settle()
+        except KoruDeltaError as error:
+            self.issues = [f"compacting failed: {error.message}"]
 
     def _is_worthwhile(self) -> bool:
         from koru_delta._upkeep.snapshots import call_held, holding

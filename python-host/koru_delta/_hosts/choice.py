@@ -1,0 +1,34 @@
+"""Which host runs the module here, and making one for a database."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from koru_delta._hosts.base import Host
+    from koru_delta.config import Config
+
+if sys.platform == "emscripten":
+    from koru_delta._hosts.pyodide_host import PyodideHost, prepare
+
+    async def prepare_module(config: Config) -> Any:
+        """Compile the module, which takes turns of the event loop; what :func:`new_host` takes."""
+        return await prepare(config.max_memory_bytes, config.module)
+
+    def new_host(config: Config, module: Any, expected_bytes: int = 0) -> Host:
+        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
+        return PyodideHost(module, max_memory_bytes=config.max_memory_bytes)
+else:
+    from koru_delta._hosts.wasmtime_host import WasmtimeHost
+
+    async def prepare_module(config: Config) -> Any:
+        """Nothing: the module is compiled where instances are made, on any thread."""
+
+    def new_host(config: Config, module: Any, expected_bytes: int = 0) -> Host:
+        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
+        return WasmtimeHost(
+            max_memory_bytes=config.max_memory_bytes,
+            timeout=config.operation_timeout,
+            expected_bytes=expected_bytes,
+        )
