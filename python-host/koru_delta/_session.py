@@ -32,12 +32,7 @@ from koru_delta._storage.choice import open_log, open_storage, prepare_storage
 from koru_delta._storage.commit_log import Behind, CommitLog, Group, NoLog
 from koru_delta._workers import HAS_THREADS, work_in_background, worker_threads
 from koru_delta.config import Config
-from koru_delta.errors import (
-    DatabaseLockedError,
-    KoruDeltaError,
-    LimitExceededError,
-    StorageError,
-)
+from koru_delta.errors import DatabaseLockedError, KoruDeltaError, LimitExceededError, StorageError
 
 if TYPE_CHECKING:
     from koru_delta._upkeep.upkeep import Upkeep
