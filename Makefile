@@ -20,12 +20,8 @@ PIP := -m pip --disable-pip-version-check --quiet install
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
-demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the examples
-	@mkdir -p .build/demo/work
-	@for example in $(CURDIR)/examples/0*.py; do \
-		echo "demo: $${example##*/}"; \
-		(cd .build/demo/work && ../bin/python "$$example") || exit 1; \
-	done
+demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the examples 01 to 04
+	@.build/demo/bin/python examples/demo.py .build/demo/work
 
 test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run the engine's tests and the package's tests
 	.venv/bin/python -m pytest
