@@ -14,7 +14,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from time import sleep, time_ns
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _json
@@ -44,7 +44,7 @@ _FRAME_OVERHEAD_BYTES: Final = 256
 _MAINTENANCE_SLICE: Final = 2048
 """Rows to code, or similarities to compute, in one go: what a request may have to wait for."""
 _MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
-_MAINTENANCE_DELAY_SECONDS: Final = 0.01
+_MAINTENANCE_DELAY_PAUSES: Final = 20
 """Left to who asks right after opening or writing."""
 EmbedItems: TypeAlias = Callable[[], Iterable[bytes]]
 P = ParamSpec("P")
@@ -501,8 +501,8 @@ class Session:
 
     def _keep_maintaining(self) -> Iterator[None]:
         try:
-            if HAS_THREADS:
-                sleep(_MAINTENANCE_DELAY_SECONDS)
+            for _ in range(_MAINTENANCE_DELAY_PAUSES):
+                yield
             while self.is_open and not self._maintain(_MAINTENANCE_SLICE):
                 yield
             self._maintaining = False
