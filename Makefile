@@ -25,11 +25,9 @@ demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the
 
 test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run the engine's tests and the package's tests
 	.venv/bin/python -m pytest
-	@$(MAKE) --no-print-directory test-pyodide
 
 check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
 	.venv/bin/python -m pytest --cov --cov-report=term
-	@$(MAKE) --no-print-directory test-pyodide
 
 # A choice of the suites, and every scenario of a browser; `make pyodide` runs the rest.
 test-pyodide: .build/pyodide/.stamp
