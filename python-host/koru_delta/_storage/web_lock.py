@@ -11,6 +11,9 @@ from typing import Any
 from koru_delta._javascript import JsException, error_text, ffi, has, js, js_object
 from koru_delta.errors import DatabaseLockedError, StorageError
 
+_releasing: dict[str, Any] = {}
+"""Promises of locks that were let go of here: the browser frees them a moment later."""
+
 
 class WebLock:
     """A lock that is held until :meth:`release`, or until the page or worker ends."""
@@ -19,6 +22,7 @@ class WebLock:
         """Prepare; nothing is held until :meth:`acquire`."""
         self.name = name
         self._end: Any = None
+        self._request: Any = None
         self._proxies: list[Any] = []
 
     async def acquire(self, seconds: float) -> None:
@@ -52,11 +56,13 @@ class WebLock:
         if seconds > 0:
             signal = js.AbortSignal.timeout(min(int(seconds * 1000), 2**31 - 1))
             options = js_object(signal=signal)
-        js.navigator.locks.request(self.name, options, self._keep(on_grant)).catch(
-            self._keep(on_refusal)
-        )
+        if (released := _releasing.pop(self.name, None)) is not None:
+            await released
+        request = js.navigator.locks.request(self.name, options, self._keep(on_grant))
+        request.catch(self._keep(on_refusal))
         try:
             held = await granted
+            self._request = request
         except JsException as error:
             self.release()
             if "Timeout" not in error_text(error) and "Abort" not in error_text(error):
@@ -78,6 +84,7 @@ class WebLock:
         if self._end is not None:
             self._end()
             self._end = None
+            _releasing[self.name] = self._request
         for proxy in self._proxies:
             proxy.destroy()
         self._proxies.clear()
