@@ -86,15 +86,15 @@ def progress_of(payload: bytes, offset: int, length: int, size: int) -> Progress
     """
     try:
         said: dict[str, Any] = json.loads(payload)
-        names = ("valid_bytes", "dropped_bytes") if "valid_bytes" in said else ("offset", "want")
+        done = "valid_bytes" in said
+        names = ("valid_bytes", "dropped_bytes") if done else ("offset", "want")
         first, second = said[names[0]], said[names[1]]
-        good = type(first) is int and type(second) is int and first >= 0 and second >= 0
-    except (ValueError, KeyError, TypeError, RecursionError):
-        good = False
-    if not good:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _unsound("it does not say how far opening has come") from error
+    if not (type(first) is int and type(second) is int and first >= 0 and second >= 0):
         raise _unsound("it does not say how far opening has come")
     end = offset + length
-    if names[0] == "offset":
+    if not done:
         if end >= size or not offset <= first <= size or first + second <= end:
             raise _unsound("it asks for bytes that the file does not have, or that it was given")
         return Progress(first, second, None, 0)
