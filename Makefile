@@ -12,7 +12,7 @@ IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pyodide bench torture fuzz wheel module lint test-rust test-pyodide
+.PHONY: help demo test check pyodide web bench torture fuzz wheel module lint test-rust test-pyodide
 .PHONY: toolchain clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -36,6 +36,9 @@ test-pyodide: .build/pyodide/.stamp
 pyodide: .build/pyodide/.stamp ## Run all suites under Pyodide, in node and in Chromium; print figures
 	pyodide/run.sh shared
 	node pyodide/figures.mjs .build/pyodide/site
+
+web: $(WHEEL) pyodide/node_modules/.stamp ## Serve the playground, which runs in the browser alone, at PORT or 8000
+	@.venv/bin/python web-demo/site.py .build/web $(WHEEL) $(or $(PORT),8000)
 
 bench: .build/bench/.stamp ## Measure beside other embedded stores
 	.build/bench/bin/python tests/bench/run.py
