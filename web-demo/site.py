@@ -59,7 +59,8 @@ def assemble(folder: Path, wheel: Path) -> None:
         if path.suffix != ".py":
             shutil.copy2(path, data / path.name)
     shutil.copy2(wheel, folder / wheel.name)
-    (folder / "site.json").write_text(json.dumps({"wheel": wheel.name}) + "\n")
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    (folder / "site.json").write_text(json.dumps({"wheel": wheel.name, "files": files}) + "\n")
 
 
 def serve(folder: Path, port: int) -> ThreadingHTTPServer:

@@ -2,13 +2,19 @@
 
 const CACHE = "koru-delta-playground";
 
-self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("install", (event) => event.waitUntil(keep().then(() => self.skipWaiting())));
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || new URL(request.url).origin !== location.origin) return;
   event.respondWith(answer(request));
 });
+
+async function keep() {
+  const cache = await caches.open(CACHE);
+  const { files } = await (await fetch("site.json")).json();
+  await cache.addAll(["./", "site.json", ...files]);
+}
 
 async function answer(request) {
   const cache = await caches.open(CACHE);

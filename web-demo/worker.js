@@ -57,7 +57,9 @@ const methods = {
     if (name === opened) throw new Error(`${name} is open`);
     const root = await navigator.storage.getDirectory();
     const databases = await root.getDirectoryHandle("koru-delta", { create: true });
-    await databases.removeEntry(encodeURIComponent(name), { recursive: true });
+    // A database is a directory that is named by its whole path.
+    const path = `${pyodide.FS.cwd()}/${name}`;
+    await databases.removeEntry(encodeURIComponent(path), { recursive: true });
   },
 
   /** Carries out a method of Playground. */
