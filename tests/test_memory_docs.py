@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import doctest
 import inspect
-import io
 from typing import Any
+
+from doc_examples import examples, run
 
 import koru_delta
 import koru_delta.memory
@@ -28,21 +26,6 @@ TOLD = [
     RecallWeights,
     koru_delta.memory.SyncAgentMemory,
 ]
-
-
-async def run(source: str, names: dict[str, Any]) -> str:
-    """What an example prints."""
-    printed = io.StringIO()
-    code = compile(source, "<example>", "single", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with contextlib.redirect_stdout(printed):
-        result = eval(code, names)
-        if inspect.isawaitable(result):
-            await result
-    return printed.getvalue()
-
-
-def examples(documented: Any) -> list[doctest.Example]:
-    return doctest.DocTestParser().get_examples(inspect.getdoc(documented) or "")
 
 
 async def test_the_examples_print_what_they_say() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import doctest
 import inspect
-import io
 from typing import Any
+
+from doc_examples import examples, run
 
 import koru_delta.rag
 from koru_delta import Database
@@ -15,21 +13,6 @@ from koru_delta.rag import RAG, Document, RetrievedChunk, SyncRAG
 
 # In the order in which they tell a story.
 TOLD = [Document, RAG, RAG.list_documents, RAG.retrieve, RAG.query, RAG.open, SyncRAG]
-
-
-async def run(source: str, names: dict[str, Any]) -> str:
-    """What an example prints."""
-    printed = io.StringIO()
-    code = compile(source, "<example>", "single", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with contextlib.redirect_stdout(printed):
-        result = eval(code, names)
-        if inspect.isawaitable(result):
-            await result
-    return printed.getvalue()
-
-
-def examples(documented: Any) -> list[doctest.Example]:
-    return doctest.DocTestParser().get_examples(inspect.getdoc(documented) or "")
 
 
 async def test_the_examples_print_what_they_say() -> None:

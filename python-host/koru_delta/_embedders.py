@@ -12,13 +12,14 @@ import asyncio
 import inspect
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, Final, TypeAlias, cast
 
 from koru_delta._arguments import check_text
 from koru_delta._vectors import Matrix
+from koru_delta._workers import run_to_the_end
 from koru_delta.errors import ValidationError
 
 __all__ = ["Embedder", "embedder_for"]
@@ -150,7 +151,7 @@ class Embedder:
     async def _finish(self, work: Coroutine[Any, Any, Vectors]) -> Vectors:
         """Wait for all calls at once: a client may use one event loop for them only."""
         if self._blocking and self._calls.is_async:
-            return _run_to_the_end(work, self._name)
+            return run_to_the_end(work, f"the embedder {self._name}")
         return await work
 
     async def _run(
@@ -206,7 +207,9 @@ class Embedder:
         if not inspect.isawaitable(result):
             return result
         # A plain function around a coroutine function.
-        return _run_to_the_end(result, self._name) if self._blocking else await result
+        if self._blocking:
+            return run_to_the_end(result, f"the embedder {self._name}")
+        return await result
 
 
 def _calls_of(source: Any, *, prefer_async: bool) -> _Calls:
@@ -288,23 +291,6 @@ def _call(call: Callable[[list[str]], Any], texts: list[str]) -> Any:
         return list(cast("Iterable[Any]", result)) if inspect.isgenerator(result) else result
     except StopIteration as error:  # No future takes one: it would wait for ever.
         raise RuntimeError("the embedder raised StopIteration") from error
-
-
-def _run_to_the_end(work: Awaitable[Any], name: str) -> Any:
-    async def wait() -> Any:
-        return await work
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    if inspect.iscoroutine(work):
-        work.close()
-    raise ValidationError(
-        f"the embedder {name} is async, and a blocking database cannot wait for it while an event "
-        "loop runs in this thread",
-        suggestion="use the asynchronous Database here, or a blocking embedder",
-    )
 
 
 @dataclass(frozen=True, slots=True)

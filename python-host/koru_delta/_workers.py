@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from time import sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from koru_delta.errors import ValidationError
 
 if TYPE_CHECKING:
     from asyncio import Task
     from concurrent.futures import ThreadPoolExecutor
 
+_T = TypeVar("_T")
 HAS_THREADS: Final = sys.platform != "emscripten"
 """Under Pyodide there is one thread: what would run on a worker runs between turns of the loop."""
 
@@ -59,6 +62,30 @@ async def _work_in_turns(slices: Iterator[None], pause_seconds: float) -> None:
 
     for _ in slices:
         await asyncio.sleep(pause_seconds)
+
+
+def run_to_the_end(work: Awaitable[_T], what: str) -> _T:
+    """Carry out what a function of a user's gave to await, for a blocking database.
+
+    Raises:
+        ValidationError: If an event loop runs in this thread, which must not stand still.
+    """
+    import asyncio
+
+    async def wait() -> _T:
+        return await work
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    if isinstance(work, Coroutine):
+        work.close()
+    raise ValidationError(
+        f"{what} is async, and a blocking database cannot wait for it while an event loop runs in "
+        "this thread",
+        suggestion="use the asynchronous Database here, or a blocking function",
+    )
 
 
 def forget_workers() -> None:

@@ -31,6 +31,7 @@ from koru_delta._memory.turns import Turns
 from koru_delta._memory.undoing import undo
 from koru_delta._results.memories import ConsolidationReport, MemoryType, MergedGroup
 from koru_delta._results.versions import Version
+from koru_delta._workers import run_to_the_end
 from koru_delta.errors import ConflictError, KoruDeltaError, ValidationError
 
 if TYPE_CHECKING:
@@ -226,26 +227,7 @@ async def _call(store: Store, summarize: Summarize, contents: list[str]) -> Any:
     result = summarize(contents) if is_async else await session.in_thread(call)
     if not inspect.isawaitable(result):
         return result
-    return _run_to_the_end(result) if session.blocking else await result
-
-
-def _run_to_the_end(work: Awaitable[_T]) -> _T:
-    import asyncio
-
-    async def wait() -> _T:
-        return await work
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    if inspect.iscoroutine(work):
-        work.close()
-    raise ValidationError(
-        "summarize is async, and a blocking database cannot wait for it while an event loop runs "
-        "in this thread",
-        suggestion="use the asynchronous Database here, or a blocking function",
-    )
+    return run_to_the_end(result, "summarize") if session.blocking else await result
 
 
 async def _present(
