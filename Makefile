@@ -9,6 +9,7 @@ WHEEL_SOURCES := $(shell find python-host core-wasm/src tests examples -type f \
 	-not -path '*/__pycache__/*' -not -name '$(notdir $(MODULE))*' 2>/dev/null)
 SELFTEST := .build/selftest.wasm
 IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
+PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -24,10 +25,10 @@ demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the
 	@.build/demo/bin/python examples/demo.py .build/demo/work
 
 test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run the engine's tests and the package's tests
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
-	.venv/bin/python -m pytest --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 # A choice of the suites, and every scenario of a browser; `make pyodide` runs the rest.
 test-pyodide: .build/pyodide/.stamp
