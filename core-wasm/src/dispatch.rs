@@ -9,6 +9,7 @@ mod searches;
 mod snapshot;
 mod vectors;
 
+use crate::codec::bytes::wire_len;
 use crate::codec::hex::VersionId;
 use crate::codec::{hex, names};
 use crate::db::{Database, Draft, Listing, Replay};
@@ -55,13 +56,17 @@ impl Instance {
                 Ok(Reply::flag(replay.maintain(control.budget, &control.texts)?))
             }
             _ => match self {
+                Self::Open(database) if opcode == op::FETCH => fetch(database, &request),
                 Self::Open(database) => {
                     database.clear_journal();
                     database.acknowledge(request.acknowledged_sequence);
                     if opcode != op::EMBED_BATCH {
                         database.cancel_vectors();
                     }
-                    operate(database, opcode, &request)
+                    let wanted = database.begin_request();
+                    let outcome = operate(database, opcode, &request);
+                    // Whatever came of it without what it wanted is nothing.
+                    if wanted.is_empty() { outcome } else { Err(Error::fetch()) }
                 }
                 _ => Err(Error::protocol("no database is open in this instance")),
             },
@@ -141,7 +146,7 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::HISTORY => {
             let (namespace, key) = request.names()?;
             let limit = request.control::<LimitControl>()?.limit;
-            versions_reply(db, &db.history(namespace, key, limit))
+            versions_reply(db, &db.history(namespace, key, limit, request.at))
         }
         op::VERSION => Ok(Reply::borrowed(db.version(&request.id()?)?.as_bytes())),
         op::DIFF => {
@@ -160,7 +165,7 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::LINEAGE => walk(db, request, |id, depth| db.lineage(id, depth)),
         op::EFFECTS => walk(db, request, |id, depth| db.effects(id, depth)),
         op::STATS => Ok(Reply::json(&db.stats())),
-        op::VERIFY => Ok(Reply::json(&db.verify())),
+        op::VERIFY => Ok(Reply::json(&db.verify()?)),
         op::HEAD => Ok(Reply::owned(hex::encode(&db.head()).into_bytes())),
         op::EMBED_RESERVE => vectors::reserve(db, request),
         op::EMBED_BATCH => vectors::embed_batch(db, request),
@@ -186,6 +191,17 @@ fn operate<'a>(db: &'a mut Database, opcode: u32, request: &Request<'_>) -> Resu
         op::SNAPSHOT_SIZE => snapshot::snapshot_size(db, request),
         _ => Err(Error::protocol(format!("unknown opcode {opcode}"))),
     }
+}
+
+fn fetch<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
+    let stretches = db.fetch(request.payload)?;
+    let mut payload = Vec::with_capacity(12 * stretches.len());
+    for (offset, length) in &stretches {
+        payload.extend_from_slice(&offset.to_le_bytes());
+        payload.extend_from_slice(&wire_len(*length).to_le_bytes());
+    }
+    let flags = if stretches.is_empty() { op::REPLY_TRUE } else { 0 };
+    Ok(Reply::owned(payload).with_flags(flags))
 }
 
 fn get<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {

@@ -23,6 +23,8 @@ pub enum Kind {
     Unsupported = 7,
     /// The request does not follow the protocol: a defect of the host.
     Internal = 8,
+    /// No error: the request is to be made again, once values were fetched that are in the file.
+    Fetch = 9,
 }
 
 /// An error: its kind, a message, what to do next, and details for a program.
@@ -64,6 +66,13 @@ impl Error {
             message,
             "the host and the module do not agree: install them from one release",
         )
+    }
+
+    /// What is answered in the place of a request that takes values that are in the file.
+    #[must_use]
+    pub fn fetch() -> Self {
+        let suggestion = "fetch them, and make the request again";
+        Self::new(Kind::Fetch, "values that the request takes are in the file", suggestion)
     }
 
     /// Stored bytes that are damaged at a byte offset.

@@ -29,6 +29,12 @@ pub const MAX_FRAME_PAYLOAD_BYTES: usize =
 /// Part of the memory budget kept free of new data, so that a full database still answers,
 /// deletes and erases: one sixteenth, but at least this many bytes.
 pub const MIN_MEMORY_RESERVE_BYTES: usize = 2 * 1024 * 1024;
+/// Shortest record, in bytes, that is set aside: of it stays less than half as much in memory.
+pub const MIN_ASIDE_BYTES: usize = 96;
+/// Most bytes of the file that are asked for at a time, but for a longer frame by itself.
+pub const MAX_FETCH_BYTES: usize = 960 * 1024;
+/// Bytes between two frames that are fetched along with them.
+pub const MAX_FETCH_GAP_BYTES: usize = 4096;
 /// Longest filter, in bytes of its JSON: room for an `$in` of a few hundred thousand keys.
 pub const MAX_FILTER_BYTES: usize = 8 * 1024 * 1024;
 /// Deepest nesting of filters and operator objects; their operands may nest like any JSON.

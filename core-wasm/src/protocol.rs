@@ -35,6 +35,9 @@
 //! (`u32`); for each change its kind (0 a version, 1 an erasure), how many were missed before it, the
 //! length of its record or erasure and of the record before it (`u32` each); then those bytes.
 //!
+//! A status of `Fetch` (9) is no error: values that the request takes are in the file, and nothing was
+//! done. The host calls [`FETCH`] until nothing is left to be read, and makes the request again.
+//!
 //! A payload of *versions* is a count, that many lengths (all `u32`), then the records
 //! ([`crate::log::record`]) one after the other, without their vectors.
 
@@ -164,3 +167,8 @@ pub const RECALL: u32 = 40;
 pub const SNAPSHOT: u32 = 41;
 /// Estimate what a snapshot comes to. Control: `SnapshotControl`. Reply: a JSON object.
 pub const SNAPSHOT_SIZE: u32 = 42;
+/// Hand over what the last request takes of the file, after it was answered with the status `Fetch`.
+/// Payload: the bytes of the stretches that the reply before asked for; nothing at first. Reply: the
+/// stretches to read next, each an offset (`u64`) and a length (`u32`), by ascending offset. Reply flag:
+/// there are none; the request is to be made again, with no other in between.
+pub const FETCH: u32 = 43;

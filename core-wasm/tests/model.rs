@@ -385,12 +385,12 @@ fn check_listings(db: &Database, namespace: &str, keys: &[&str], at: u64) {
 }
 
 /// Asks about versions and what led to them.
-fn check_versions(db: &Database, model: &Model, visible: u64) {
+fn check_versions(db: &mut Database, model: &Model, visible: u64) {
     for name in NAMESPACES.into_iter().flat_map(|space| KEYS.map(|key| (space, key))) {
         let history = model.history(name, visible);
-        check_records(&db.history(name.0, name.1, None), &history);
+        check_records(&db.history(name.0, name.1, None, u64::MAX), &history);
         let newest = &history[history.len().saturating_sub(2)..];
-        check_records(&db.history(name.0, name.1, Some(2)), newest);
+        check_records(&db.history(name.0, name.1, Some(2), u64::MAX), newest);
     }
     for entry in &model.0 {
         let found = db.version(&entry.id).map_err(|error: Error| error.kind);
@@ -413,7 +413,7 @@ fn check_versions(db: &Database, model: &Model, visible: u64) {
             }
         }
     }
-    assert_eq!(db.verify().problems, Vec::<String>::new());
+    assert_eq!(db.verify().unwrap().problems, Vec::<String>::new());
 }
 
 /// Reads a log back in pieces of about these sizes.
@@ -454,7 +454,8 @@ proptest! {
                 check(&world.db, &world.model, world.visible(), time.saturating_add_signed(*shift));
             }
         }
-        check_versions(&world.db, &world.model, world.visible());
+        let visible = world.visible();
+        check_versions(&mut world.db, &world.model, visible);
 
         let (mut again, outcome) = replay(&world.log, &pieces);
         prop_assert_eq!(outcome, Outcome { valid_bytes: world.log.len() as u64, dropped_bytes: 0 });
@@ -462,7 +463,7 @@ proptest! {
         prop_assert_eq!(again.head(), world.db.head());
         prop_assert_eq!(again.stats(), world.db.stats());
         check(&again, &world.model, NOW, NOW);
-        check_versions(&again, &world.model, NOW);
+        check_versions(&mut again, &world.model, NOW);
         let write = Write { now_us: world.now, synced_sequence: again.sequence() };
         for db in [&mut again, &mut world.db] {
             db.clear_journal();
@@ -473,13 +474,13 @@ proptest! {
         for cut in cuts {
             let size = 64 + cut.index(world.log.len() - 63);
             let whole = world.commits.iter().filter(|commit| commit.2 <= size).count();
-            let (found, outcome) = replay(&world.log[..size], &pieces);
+            let (mut found, outcome) = replay(&world.log[..size], &pieces);
             let last = whole.checked_sub(1).map(|last| &world.commits[last]);
             prop_assert_eq!(outcome.valid_bytes, last.map_or(64, |commit| commit.2 as u64));
             prop_assert_eq!(found.sequence(), last.map_or(0, |commit| commit.1));
             let model = last.map_or(Model::default(), |commit| commit.3.clone());
             check(&found, &model, NOW, NOW);
-            check_versions(&found, &model, NOW);
+            check_versions(&mut found, &model, NOW);
         }
     }
 }

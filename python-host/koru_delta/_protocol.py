@@ -71,6 +71,7 @@ CHANGES = 39
 RECALL = 40
 SNAPSHOT = 41
 SNAPSHOT_SIZE = 42
+FETCH = 43
 
 
 Reply: TypeAlias = tuple[int, int, bytes, bytes, int]
@@ -78,7 +79,7 @@ Reply: TypeAlias = tuple[int, int, bytes, bytes, int]
 
 
 class Status:
-    """Kinds of errors; the status of a reply."""
+    """Kinds of errors, and ``FETCH``, which is none; the status of a reply."""
 
     INVALID = 1
     SERIALIZATION = 2
@@ -88,6 +89,7 @@ class Status:
     CORRUPT = 6
     UNSUPPORTED = 7
     INTERNAL = 8
+    FETCH = 9
 
 
 def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes:

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _json
 from koru_delta import _protocol as op
+from koru_delta._fetching import QUICK_BYTES, Fetcher, can_fetch
 from koru_delta._forks import open_sessions
 from koru_delta._hosts.answers import check_file_header, check_frames, progress_of
 from koru_delta._hosts.base import Host, InstanceLostError
 from koru_delta._hosts.choice import new_host, prepare_module
 from koru_delta._hot_cache import HotCache
-from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, pack
+from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, Status, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error
 from koru_delta._storage.base import Storage
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _READ_BYTES: Final = 960 * 1024
 """Bytes read at a time when opening: the request stays within what the module keeps for it."""
+OLD_VALUES_SHARE: Final = 0.5
+"""Values of the past leave memory while more than this share of the engine's is in use."""
 _FRAME_OVERHEAD_BYTES: Final = 256
 _MAINTENANCE_SLICE: Final = 2048
 """Rows to code, or similarities to compute, in one go: what a request may have to wait for."""
@@ -72,6 +75,7 @@ class Session:
         self.upkeep: Upkeep | None = None
         self._module: Any = None
         self._prepared: Storage | None = None
+        self._fetcher: Fetcher | None = None
         self._guarded = config.path is not None or config.storage is not None
 
     # Opening and closing.
@@ -93,6 +97,8 @@ class Session:
         try:
             self.storage = open_storage(config, self._prepared)
             self._prepared = None
+            if can_fetch(self.storage):
+                self._fetcher = Fetcher(self.storage, self._flush_log)
             host, sequence = (load or self._load)()
             try:
                 self._open_log(sequence)
@@ -122,6 +128,11 @@ class Session:
             return
         self.log = open_log(self.storage, sequence, config, self._mark_stale, self.listeners)
 
+    def _flush_log(self) -> None:
+        """Have what was acknowledged without being written be in the file."""
+        if isinstance(self.log, CommitLog):
+            self.log.flush_all()
+
     def _mark_stale(self) -> None:
         """The engine holds versions that the file does not: the next call rebuilds it."""
         self._stale = True
@@ -138,7 +149,7 @@ class Session:
                         stored.truncate(valid)
                     self.recovered_bytes += dropped
             else:
-                control = json.dumps(self._open_control(host)).encode()
+                control = json.dumps(self._open_control(host, self.storage)).encode()
                 reply = self._checked(host, op.OPEN, pack(control=control))
                 sequence = reply[4]
                 if self.storage is not None:
@@ -152,26 +163,35 @@ class Session:
         """A new instance, which is to keep what ``expected_bytes`` of log hold."""
         return new_host(self.config, self._module, expected_bytes)
 
-    def _open_control(self, host: Host) -> dict[str, Any]:
+    def _open_control(self, host: Host, source: Storage | None) -> dict[str, Any]:
+        """How an instance is opened; ``source`` is where its values of the past can be read again."""
+        budget = self.config.max_memory_bytes - host.memory_bytes
         return {
             "database_id": os.urandom(16).hex(),
             "journal": self.storage is not None and not self.config.read_only,
-            "memory_budget": self.config.max_memory_bytes - host.memory_bytes,
+            "memory_budget": budget,
+            "aside_above": int(OLD_VALUES_SHARE * budget) if can_fetch(source) else None,
             "metric": self.config.vector_metric,
             "vector_index": self.config.vector_index,
         }
 
-    def _replay(self, host: Host, storage: Storage, *, verify: bool) -> tuple[int, int, int]:
+    def _replay(
+        self, host: Host, storage: Storage, *, verify: bool, keeps_storage: bool = True
+    ) -> tuple[int, int, int]:
         """Feed the log to a new instance: last sequence, valid bytes, dropped bytes."""
-        sequence, progress = self._feed_all(host, storage, {"verify": verify})
+        options = {"verify": verify}
+        sequence, progress = self._feed_all(host, storage, options, keeps_storage=keeps_storage)
         return sequence, progress["valid_bytes"], progress["dropped_bytes"]
 
     def _feed_all(
-        self, host: Host, storage: Storage, options: dict[str, bool]
+        self, host: Host, storage: Storage, options: dict[str, bool], *, keeps_storage: bool = True
     ) -> tuple[int, dict[str, Any]]:
-        """Feed the log to a new instance: last sequence, and what the log came to."""
+        """Feed the log to a new instance: last sequence, and what the log came to.
+
+        ``keeps_storage`` says that the storage is there as long as the instance.
+        """
         control = {
-            "open": self._open_control(host),
+            "open": self._open_control(host, storage if keeps_storage else None),
             "writable": not self.config.read_only,
             "verify": False,
             **options,
@@ -296,7 +316,9 @@ class Session:
         if reply is None:
             reply = await self.in_thread(self.call, opcode, request)
         if reply[0]:
-            raise_error(reply, namespace, key, item="query")
+            reply = await self.fetched(reply, opcode, request)
+            if reply[0]:
+                raise_error(reply, namespace, key, item="query")
         return reply
 
     def read_now(
@@ -348,6 +370,8 @@ class Session:
         done = None if long else self.try_append(opcode, request)
         if done is None:
             done = await self.in_thread(self.append, opcode, request)
+        if done[0][0] == Status.FETCH:
+            done = await self.in_thread(self.append, opcode, request)
         reply, group = done
         if reply[0]:
             raise_error(reply, namespace, key)
@@ -357,6 +381,24 @@ class Session:
             else:
                 await group
         return reply
+
+    async def fetched(self, reply: Reply, opcode: int, request: bytes) -> Reply:
+        """What a request comes to that did not end with an answer: an error, or, if it takes values
+        of the past from the file, its answer with those."""
+        if reply[0] != Status.FETCH:
+            return reply
+        fetcher = self._fetcher
+        found = None
+        if fetcher is not None and fetcher.is_quick and not self._stale and self._lock.acquire(False):
+            try:
+                found = fetcher.answer(self._host, opcode, request, QUICK_BYTES)
+            except InstanceLostError as error:
+                raise self._lose(error) from error
+            finally:
+                self._lock.release()
+        if found is None:
+            found = await self.in_thread(self.call, opcode, request)
+        return found
 
     def try_call(self, opcode: int, request: bytes) -> Reply | None:
         """Call the instance now; None if that would mean to wait."""
@@ -374,10 +416,18 @@ class Session:
         with self._lock:
             if self._stale:
                 self._rebuild()
-            try:
-                return self._host.call(opcode, request)
-            except InstanceLostError as error:
-                raise self._lose(error) from error
+            return self.call_held(self._host, opcode, request)
+
+    def call_held(self, host: Host, opcode: int, request: bytes) -> Reply:
+        """Call an instance that the caller holds, and fetch what that takes."""
+        try:
+            if self._fetcher is None:
+                return host.call(opcode, request)
+            reply = self._fetcher.answer(host, opcode, request)
+        except InstanceLostError as error:
+            raise self._lose(error) from error
+        assert reply is not None  # It had no bound.
+        return reply
 
     def try_append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None] | None:
         """Carry out a write now; None if that would mean to wait."""
@@ -396,12 +446,21 @@ class Session:
         with self._lock:
             if self._stale:
                 self._rebuild()
-            return self._append(opcode, request)
+            done = self._append(opcode, request)
+            if done[0][0] == Status.FETCH:
+                done = self._append(opcode, request, self.call_held)
+            return done
 
-    def _append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
+    def _append(
+        self,
+        opcode: int,
+        request: bytes,
+        call: Callable[[Host, int, bytes], Reply] | None = None,
+    ) -> tuple[Reply, Group | None]:
         """Call the instance, and put a write's frames into the log in the engine's order."""
         try:
-            reply = self._host.call(opcode, request)
+            host = self._host
+            reply = host.call(opcode, request) if call is None else call(host, opcode, request)
             if reply[3]:
                 check_frames(reply, self.log.taken)
         except InstanceLostError as error:

@@ -38,8 +38,7 @@ impl Database {
         depth: Option<usize>,
         next: impl Fn(Place) -> Vec<Place>,
     ) -> Result<Vec<&Record>> {
-        self.version(id)?;
-        let start = self.versions.find(id).unwrap_or_default();
+        let start = self.version_place(id)?;
         let mut seen = BTreeSet::from([start]);
         let mut queue = VecDeque::from([(start, 0)]);
         let mut found = Vec::new();
@@ -52,8 +51,8 @@ impl Database {
                 if version.timestamp > self.visible_timestamp || !seen.insert(neighbour) {
                     continue;
                 }
-                if let Some(record) = &version.record {
-                    found.push(record);
+                if !version.is_erased() {
+                    found.extend(self.versions.record(neighbour));
                     queue.push_back((neighbour, steps + 1));
                 }
             }

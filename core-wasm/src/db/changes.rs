@@ -15,6 +15,7 @@ use crate::query::Filter;
 
 use super::Database;
 use super::query::is_selected;
+use super::versions::Place;
 
 /// How far a reader of changes has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +68,10 @@ pub struct Page<'a> {
     pub more: bool,
 }
 
+/// With so many times what is fetched at a time a page ends even where versions that are missed are
+/// still to be told of.
+const MOST_FETCHED: usize = 4;
+
 /// Erasures, as far back as they are remembered.
 pub(super) type Erasures = VecDeque<Erasure>;
 
@@ -108,6 +113,7 @@ impl Database {
             page: Page { changes: Vec::new(), next: feed.cursor, more: false },
             bytes: 0,
             missed: 0,
+            settled: None,
         };
         let mut erasures = self
             .erasures
@@ -130,7 +136,12 @@ impl Database {
                 }
             }
             let Some(version) = version else { break };
-            if !walk.has_room(scanned) {
+            if !walk.has_room(scanned)
+                || (self.has_to_fetch(place, feed) && self.ends_page(&mut walk))
+            {
+                return Ok(walk.page);
+            }
+            if self.versions.wanted().bytes() >= self.fetched_at_a_time() {
                 return Ok(walk.page);
             }
             let gap = self.versions.gap(place).copied().unwrap_or_default();
@@ -142,18 +153,50 @@ impl Database {
                 _ => walk.before(version.timestamp) + u64::from(gap.of_commit),
             };
             walk.pass(version.timestamp, before);
-            match &version.record {
-                None => walk.missed += 1,
-                Some(record) => {
-                    if let Some((event, bytes)) = self.event(record, feed, filter.as_ref()) {
-                        walk.add(event, bytes);
-                    }
-                }
+            if version.is_erased() {
+                walk.missed += 1;
+            } else if let Some(record) = self.versions.record(place)
+                && let Some((event, bytes)) = self.event(record, feed, filter.as_ref())
+            {
+                walk.add(event, bytes);
+            }
+            // A page that began here would not count what is gone from before that.
+            let is_told = self.versions.next_gap(place + 1).is_none_or(|gap| gap.until >= until);
+            if walk.missed == 0 && is_told && self.versions.wanted().is_empty() {
+                walk.settled = Some((walk.page.next, walk.page.changes.len()));
             }
         }
         // Nothing that is acknowledged later has a time up to this one.
         walk.page.next = walk.page.next.max(self.latest_cursor());
         Ok(walk.page)
+    }
+
+    /// Whether a page, which has come to something that is to be fetched, is to end where it is settled:
+    /// if it has come anywhere. It then says that there is more.
+    fn ends_page(&self, walk: &mut Walk<'_>) -> bool {
+        let much = self.versions.fetched_bytes() > MOST_FETCHED * self.fetched_at_a_time();
+        let end = if much { Some((walk.page.next, walk.page.changes.len())) } else { walk.settled };
+        if let Some((next, changes)) = end.filter(|_| self.versions.wanted().is_empty()) {
+            walk.page.next = next;
+            walk.page.changes.truncate(changes);
+            walk.page.more = true;
+        }
+        walk.page.more
+    }
+
+    /// Whether a change takes a version from the file that was not fetched: its own, or the one before
+    /// it.
+    fn has_to_fetch(&self, place: Place, feed: &Feed<'_>) -> bool {
+        if self.versions.aside().0 == 0 {
+            return false;
+        }
+        if !self.versions.is_here(place) {
+            return true;
+        }
+        let Some(fields) = self.versions.record(place).map(Record::fields) else { return false };
+        let previous = fields.previous.filter(|_| feed.names(fields.namespace, fields.key));
+        let previous = previous.and_then(|id| self.versions.find(&id));
+        previous.is_some_and(|previous| !self.versions.is_here(previous))
     }
 
     /// The event of a version, with its size, if the feed is about it.
@@ -195,6 +238,9 @@ struct Walk<'a> {
     page: Page<'a>,
     bytes: usize,
     missed: usize,
+    /// How far the page has come with everything at hand and nothing missed that is still to be told,
+    /// and how many changes it had then.
+    settled: Option<(Cursor, usize)>,
 }
 
 impl<'a> Walk<'a> {

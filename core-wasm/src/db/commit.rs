@@ -8,7 +8,7 @@ use crate::limits::{
 };
 use crate::log::chain::{Commit, Link};
 use crate::log::frame::FrameType;
-use crate::log::record::{Fields, Record, ValueKind};
+use crate::log::record::{Fields, ValueKind};
 use crate::vector::Codes;
 
 use super::Database;
@@ -170,6 +170,7 @@ impl Database {
                 drafts.iter().map(|draft| self.derived.entry_bytes(draft.namespace, draft.value));
             let bytes =
                 bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 } + derived.sum::<usize>();
+            self.set_aside(2 * bytes, self.visible_timestamp);
             if let Err(error) = self.check_budget(drafts.len(), bytes, Reserve::Whole) {
                 // Text indexes can be made again; what is written has to fit.
                 if !self.derived.drop_texts() {
@@ -220,7 +221,7 @@ impl Database {
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
         let chain = keyspace.chain_mut(namespace, key);
-        let previous = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
+        let previous = chain.latest().and_then(|place| versions.id(place));
         let (kind, value) = (draft.kind, draft.value);
         let (model, causes) = (draft.model, draft.causes);
         let dimension = vector.len() / 4;
@@ -228,10 +229,10 @@ impl Database {
             Fields { timestamp, previous, namespace, key, model, causes, kind, value, dimension };
         let (record, digest) = fields.seal(&vector);
         link.add(&digest);
-        journal.write(FrameType::Version, &[record.as_bytes(), &vector]);
+        let offset = journal.write(FrameType::Version, &[record.as_bytes(), &vector]);
         let before = chain.latest();
-        let latest = before.and_then(|place| versions.get(place)?.vector);
-        let place = versions.push(record, timestamp, held);
+        let latest = before.and_then(|place| versions.get(place)?.vector());
+        let place = versions.push(record, timestamp, held, offset);
         chain.push(place);
         if let Some(before) = before {
             versions.follow(before, place);

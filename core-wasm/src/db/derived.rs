@@ -154,18 +154,24 @@ impl Derived {
         }
     }
 
-    /// A version is about to go for good.
-    pub(super) fn forget(&mut self, place: Place, versions: &Versions) {
+    /// A version of a namespace is about to go for good.
+    pub(super) fn forget(&mut self, namespace: &str, place: Place, versions: &Versions) {
         if self.spaces.is_empty() {
             return;
         }
-        self.remove(place, versions);
+        if versions.frame(place).is_none() {
+            self.remove(place, versions);
+        } // One that was set aside has no entries.
         self.retiring.retain(|(_, retiring)| *retiring != place);
-        let namespace = versions.record(place).map(|record| record.fields().namespace);
-        let space = namespace.and_then(|namespace| self.spaces.get_mut(namespace));
+        let space = self.spaces.get_mut(namespace);
         if let Some(text) = space.and_then(|space| space.text.as_mut()) {
             text.erase(place);
         }
+    }
+
+    /// Whether entries of an overwritten version are still to be taken away. Linear in those that are.
+    pub(super) fn is_retiring(&self, place: Place) -> bool {
+        self.retiring.iter().any(|(_, retiring)| *retiring == place)
     }
 
     /// Takes the words of erased versions out of memory.

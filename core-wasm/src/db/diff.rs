@@ -29,7 +29,7 @@ impl Database {
         from: Option<VersionId>,
         to: Option<VersionId>,
     ) -> Result<String> {
-        let versions = self.history(namespace, key, Some(2));
+        let versions = self.history(namespace, key, Some(1), u64::MAX);
         let latest = versions.last().ok_or_else(|| self.missing(namespace, key, u64::MAX))?;
         let to = match to {
             Some(id) => self.version_of(namespace, key, &id)?,

@@ -35,7 +35,7 @@ impl Database {
     pub(super) fn forget(&mut self, namespace: &str, key: &str) -> usize {
         let places = self.keyspace.remove(namespace, key);
         for place in &places {
-            self.derived.forget(*place, &self.versions);
+            self.derived.forget(namespace, *place, &self.versions);
             if let Some(vector) = self.versions.erase(*place) {
                 self.vectors.erase(vector);
             }

@@ -19,17 +19,21 @@ pub(super) struct Journal {
     /// What the host knew to be synced at the last write.
     pub(super) synced_sequence: u64,
     pub(super) bytes: Vec<u8>,
+    /// Where the file ends before `bytes`.
+    begin: u64,
 }
 
 impl Journal {
-    /// A journal after the frame `sequence` of the file that `header` begins.
-    pub(super) fn new(header: &Header, sequence: u64, stored: bool) -> Self {
+    /// A journal after the frame `sequence`, which ends at `end`, of the file that `header` begins.
+    pub(super) fn new(header: &Header, (sequence, end): (u64, u64), stored: bool) -> Self {
         let framing = stored.then(|| Framing::new(header));
-        Self { framing, sequence, synced_sequence: 0, bytes: Vec::new() }
+        Self { framing, sequence, synced_sequence: 0, bytes: Vec::new(), begin: end }
     }
 
-    pub(super) fn write(&mut self, kind: FrameType, payload: &[&[u8]]) {
+    /// Writes a frame; where it begins in the file, 0 if the host stores none.
+    pub(super) fn write(&mut self, kind: FrameType, payload: &[&[u8]]) -> u64 {
         self.sequence += 1;
+        let offset = self.begin + self.bytes.len() as u64;
         if let Some(framing) = &self.framing {
             let bytes: usize = payload.iter().map(|part| part.len()).sum();
             if bytes > LONG_BYTES {
@@ -38,7 +42,9 @@ impl Journal {
             }
             let sequences = (self.sequence, self.synced_sequence);
             framing.write(&mut self.bytes, kind, sequences, payload);
+            return offset;
         }
+        0
     }
 
     /// Whether the host stores frames.
@@ -46,7 +52,9 @@ impl Journal {
         self.framing.is_some()
     }
 
+    /// Forgets the frames: the host has them.
     pub(super) fn clear(&mut self) {
+        self.begin += self.bytes.len() as u64;
         if self.bytes.capacity() > KEPT_BYTES {
             self.bytes = Vec::new();
         }

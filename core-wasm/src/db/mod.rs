@@ -11,6 +11,7 @@ mod definitions;
 mod derived;
 mod diff;
 mod erase;
+mod fetch;
 mod history;
 mod journal;
 mod keyspace;
@@ -36,6 +37,7 @@ use crate::vector::{Metric, Mode};
 pub use changes::{Change, Cursor, Event, Feed, Page};
 pub use commit::{Draft, Write};
 pub use definitions::{IndexInfo, ViewSource};
+pub use fetch::Stretch;
 pub use query::{Explanation, Select, Selected};
 pub use read::{Listing, Value};
 pub use recall::{Recall, Recalled};
@@ -45,9 +47,11 @@ pub use snapshot::{Part, Place as SnapshotPlace, Retention, Size};
 pub use stats::Stats;
 pub use vectors::{Found, SetStats, Similar};
 pub use verify::Verified;
+pub use versions::Wanted;
 pub use write::Expected;
 
 use derived::Derived;
+use fetch::Fetch;
 use journal::Journal;
 use keyspace::Keyspace;
 use vectors::Vectors;
@@ -64,6 +68,9 @@ pub struct Options {
     pub memory_budget: usize,
     /// Bytes of memory in use now.
     pub memory_used: fn() -> usize,
+    /// Old values are set aside while more bytes of memory are in use; `None` if the host cannot
+    /// fetch them.
+    pub aside_above: Option<usize>,
     /// How vectors are compared.
     pub metric: Metric,
     /// How vectors are searched.
@@ -77,6 +84,7 @@ impl Default for Options {
             journal: true,
             memory_budget: 0,
             memory_used: || 0,
+            aside_above: None,
             metric: Metric::Cosine,
             mode: Mode::Auto,
         }
@@ -113,6 +121,8 @@ pub struct Database {
     pending: VecDeque<(u64, u64)>,
     /// Time of the last acknowledged commit: where reads stop.
     visible_timestamp: u64,
+    /// What the request under way needs of the file.
+    fetch: Fetch,
 }
 
 impl Database {
@@ -137,15 +147,16 @@ impl Database {
             options: *options,
             header,
             keyspace: Keyspace::default(),
-            versions: Versions::default(),
+            versions: Versions::new(options.aside_above.is_some()),
             vectors: Vectors::new(options.metric, options.mode),
             derived: Derived::default(),
             timestamp: 0,
             journal: Journal::new(
                 &header,
-                header.first_sequence.saturating_sub(1),
+                (header.first_sequence.saturating_sub(1), 0),
                 options.journal,
             ),
+            fetch: Fetch::default(),
             commits: 0,
             dropped: 0,
             is_salvaged: false,

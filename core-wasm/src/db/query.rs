@@ -121,8 +121,9 @@ impl Database {
         let filter = select.filter.map(Filter::parse).transpose()?;
         let run = Run::new(self, &select, filter.as_ref());
         let count = |places: &mut dyn Iterator<Item = Place>| {
+            let Some(filter) = &filter else { return places.count() };
             let records = places.filter_map(|place| self.versions.record(place));
-            records.filter(|record| is_selected(filter.as_ref(), record)).count()
+            records.filter(|record| is_selected(Some(filter), record)).count()
         };
         if let Some((_, places)) = self.narrowed(&select, filter.as_ref()) {
             let visible = |place: &Place| self.versions.is_visible(*place, run.horizon);
@@ -308,9 +309,20 @@ impl<'a, 's> Run<'a, 's> {
     fn in_order(&mut self, places: impl Iterator<Item = Place>) -> Vec<&'a Record> {
         let mut records = Vec::new();
         let mut skipped = 0;
+        let versions = &self.database.versions;
+        let wanted = self.offset.saturating_add(self.limit.unwrap_or(usize::MAX));
+        let mut fetched = 0;
         for place in places {
             if self.limit.is_some_and(|limit| records.len() >= limit) {
                 break;
+            }
+            if !versions.is_here(place) {
+                // They may be all that is wanted: what is behind is looked at once they are here.
+                let at_once = self.database.fetched_at_a_time();
+                if fetched >= wanted && versions.wanted().bytes() >= at_once {
+                    break;
+                }
+                fetched += 1;
             }
             if let Some(record) = self.matching(place) {
                 if skipped < self.offset {

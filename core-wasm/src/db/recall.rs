@@ -117,7 +117,7 @@ impl Database {
         let seen = self.text_rows(search.namespace, search.at)?;
         let Self { derived, versions, .. } = self;
         if let Some(text) = derived.space_mut(search.namespace).text.as_mut() {
-            text.find_importances(versions).map_err(|_| no_room())?;
+            text.find_importances(seen.as_deref(), versions).map_err(|_| no_room())?;
         }
         let near = self.near(recall, &places)?;
         let ranked = self.rank(recall, &query, filter.as_ref(), (seen, places), near)?;
@@ -156,7 +156,7 @@ impl Database {
             }
             let version = versions.get(place)?;
             let known = text.and_then(|text| text.importance(text.row(place)?));
-            let importance = known.or_else(|| Some(importance(version.record.as_ref()?)))?;
+            let importance = known.or_else(|| Some(importance(versions.record(place)?)))?;
             let (lift, _) = lift.of(version.timestamp, importance);
             #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
             let weighed = (f64::from(cosine) * lift) as f32;

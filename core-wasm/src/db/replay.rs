@@ -106,7 +106,9 @@ impl Replay {
         if let Some(header) = header {
             database.header = header;
         }
-        database.journal = Journal::new(&database.header, sequence, database.options.journal);
+        let end = recovery.valid_bytes();
+        database.journal =
+            Journal::new(&database.header, (sequence, end), database.options.journal);
         database.visible_timestamp = database.timestamp;
         database.chain_start = (database.head, database.versions.len());
         if !database.derived.is_restored() {
@@ -122,7 +124,7 @@ impl Database {
         let mut link = Link::after(&self.head);
         for entry in &group.entries {
             match entry {
-                Entry::Version(record) => {
+                Entry::Version(record, _) => {
                     let digest = record.digest(next_vector(&mut vectors, record));
                     if !digest.starts_with(&record.id()) {
                         return Err(Error::corrupt(0, "a version's content does not match its id"));
@@ -177,7 +179,7 @@ impl Database {
         let (mut rest, mut latest) = (vectors, self.timestamp);
         for entry in &group.entries {
             let timestamp = match entry {
-                Entry::Version(record) => {
+                Entry::Version(record, _) => {
                     let digest = record.digest(next_vector(&mut rest, record));
                     let id = record.id();
                     if !digest.starts_with(&id) || self.versions.find(&id).is_some() {
@@ -194,7 +196,7 @@ impl Database {
             latest = timestamp;
         }
         for entry in &group.entries {
-            if let Entry::Version(record) = entry
+            if let Entry::Version(record, _) = entry
                 && record.fields().previous.is_none()
             {
                 // A key that begins again was erased before, even if the frame that says so is lost.
@@ -214,20 +216,21 @@ impl Database {
         fits: impl Fn(u64, u64) -> bool,
     ) -> Result<()> {
         let bytes = group.entries.iter().map(|entry| match entry {
-            Entry::Version(record) => record.as_bytes().len(),
+            Entry::Version(record, _) => record.as_bytes().len(),
             Entry::Erasure(_) | Entry::Gap(_) => 0,
         });
         // The records are in memory already; their places and names are not.
         let bytes = bytes.sum::<usize>() / 2 + vectors.len() / 4;
+        self.set_aside(2 * bytes, self.timestamp);
         self.check_budget(group.entries.len(), bytes, Reserve::Nothing)?;
         self.versions.reserve(group.entries.len())?;
         let mut latest = self.timestamp;
         for entry in group.entries {
             let timestamp = match entry {
-                Entry::Version(record) => {
+                Entry::Version(record, offset) => {
                     let timestamp = record.timestamp();
                     let vector = next_vector(&mut vectors, &record);
-                    self.apply_version(record, vector)?;
+                    self.apply_version(record, vector, offset)?;
                     timestamp
                 }
                 Entry::Erasure(erasure) => {
@@ -253,12 +256,12 @@ impl Database {
         Ok(())
     }
 
-    fn apply_version(&mut self, record: Record, vector: &[u8]) -> Result<()> {
+    fn apply_version(&mut self, record: Record, vector: &[u8], offset: u64) -> Result<()> {
         let may_miss = self.commits == 0 || self.is_salvaged;
         let Self { keyspace, versions, vectors, derived, .. } = self;
         let fields = record.fields();
         let chain = keyspace.chain_mut(fields.namespace, fields.key);
-        let latest = chain.latest().and_then(|place| versions.record(place)).map(Record::id);
+        let latest = chain.latest().and_then(|place| versions.id(place));
         // Retention takes the first versions of a key away, damage any.
         let is_missing = |id: VersionId| versions.find(&id).is_none();
         let follows =
@@ -267,7 +270,7 @@ impl Database {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
         let before = chain.latest();
-        let overwritten = before.and_then(|place| versions.get(place)?.vector);
+        let overwritten = before.and_then(|place| versions.get(place)?.vector());
         let held = if vector.is_empty() {
             None
         } else {
@@ -276,7 +279,7 @@ impl Database {
             Some(added.map_err(not_under_this_metric)?)
         };
         let timestamp = fields.timestamp;
-        let place = versions.push(record, timestamp, held);
+        let place = versions.push(record, timestamp, held, offset);
         chain.push(place);
         if let Some(before) = before {
             versions.follow(before, place);

@@ -129,8 +129,10 @@ impl Database {
             let key = |row| record(row).map(|record| record.fields().key);
             key(one).cmp(&key(other))
         };
-        let accept =
-            |row: u32| record(row).is_some_and(|record| is_selected(filter.as_ref(), record));
+        let accept = |row: u32| match &filter {
+            Some(filter) => record(row).is_some_and(|record| is_selected(Some(filter), record)),
+            None => true, // Without a look at the value: it may be in the file.
+        };
         let among = seen.as_deref().map_or(Among::Current, Among::Bitmap);
         let answer = index.search(query, among, &accept, search.top_k, &tie)?;
         let place = |hit: Hit| Some((hit.score, places.get(hit.row as usize).copied()?));
@@ -177,6 +179,14 @@ impl Database {
     }
 
     fn make_text(&mut self, namespace: &str) -> Result<()> {
+        match self.try_make_text(namespace) {
+            // Values of the past may still take what it needs.
+            Err(_) if self.set_all_aside() => self.try_make_text(namespace),
+            made => made,
+        }
+    }
+
+    fn try_make_text(&mut self, namespace: &str) -> Result<()> {
         let mut text = Text::new(self.timestamp);
         self.for_each_present(namespace, |database, place| {
             let Some(record) = database.versions.record(place) else { return Ok(()) };
@@ -191,8 +201,8 @@ impl Database {
         Ok(())
     }
 
-    /// The rows of the values as of a past time; those that are not there are added. Linear in the
-    /// keys, unless the last such search saw the same.
+    /// The rows of the values as of a past time; those that are not there are added, as far as their
+    /// values are at hand. Linear in the keys, unless the last such search saw the same.
     fn past_rows(&mut self, namespace: &str, at: u64) -> Result<Vec<u64>> {
         let versions = &self.versions;
         let before = versions.first_after(at);
@@ -202,6 +212,7 @@ impl Database {
         if let Some(rows) = text.past(before) {
             return Ok(rows.to_vec());
         }
+        let at_a_time = self.fetched_at_a_time();
         let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
         let (mut rows, mut missing) = (Vec::new(), Vec::new());
         for place in chains.filter_map(|chain| chain.value_at(at, versions)) {
@@ -216,11 +227,18 @@ impl Database {
             }
             let Self { derived, versions, .. } = self;
             let Some(text) = derived.space_mut(namespace).text.as_mut() else { break };
+            if !versions.is_here(place) && versions.wanted().bytes() >= at_a_time {
+                break;
+            }
             if let Some(record) = versions.record(place) {
                 let row = text.add(place, record).map_err(|_| no_memory(namespace))?;
                 text.retire_row(row);
                 rows.push(row);
             }
+        }
+        if !self.versions.wanted().is_empty() {
+            self.versions.release_fetched(); // Their words are in the index now.
+            return Ok(Vec::new());
         }
         let mut seen = Vec::new();
         if let Some(text) = self.derived.space_mut(namespace).text.as_mut() {

@@ -178,6 +178,8 @@ impl Database {
     /// Writes versions until the part is full; whether there are no more up to a time.
     fn write_part(&self, writer: &mut Writer, part: &Part, limit: u64) -> Result<bool> {
         let max_bytes = part.max_bytes.min(MAX_PART_BYTES);
+        // With one that is to be fetched the part is not used, and only as long as it would be.
+        let mut fetched_bytes = 0;
         for _ in 0..MAX_SCANNED {
             let place = writer.place.next;
             let Some(version) = self.versions.get(place) else { return Ok(true) };
@@ -185,30 +187,34 @@ impl Database {
                 return Ok(true);
             }
             let gap = self.versions.gap(place).copied().unwrap_or_default();
-            let record = version.record.as_ref();
-            let kept = record
-                .filter(|record| self.keeps(place, record, &part.retention, writer.place.as_of));
-            match kept {
-                Some(record) => {
-                    let vector = version.vector.map(|held| self.vectors.bytes(held));
-                    let vector = vector.unwrap_or_default();
-                    let needed = COMMIT_BYTES
-                        + 2 * FRAME_HEADER_BYTES
-                        + GAP_BYTES
-                        + record.as_bytes().len()
-                        + vector.len();
-                    if writer.entries > 0 && writer.bytes.len() + needed > max_bytes {
-                        return Ok(false);
+            let is_held = !version.is_erased();
+            if is_held && self.keeps(place, &part.retention, writer.place.as_of) {
+                let vector = version.vector().map(|held| self.vectors.bytes(held));
+                let vector = vector.unwrap_or_default();
+                let needed = COMMIT_BYTES
+                    + 2 * FRAME_HEADER_BYTES
+                    + GAP_BYTES
+                    + self.versions.record_len(place)
+                    + vector.len();
+                let length = writer.bytes.len() + fetched_bytes + needed;
+                if writer.entries > 0 && length > max_bytes {
+                    return Ok(false);
+                }
+                writer.place.pass(gap);
+                match self.versions.record(place) {
+                    Some(record) => {
+                        writer.bytes.try_reserve(needed).map_err(|_| out_of_memory())?;
+                        writer.version(record, &vector)?;
                     }
-                    writer.bytes.try_reserve(needed).map_err(|_| out_of_memory())?;
-                    writer.place.pass(gap);
-                    writer.version(record, &vector)?;
+                    None => {
+                        fetched_bytes += needed;
+                        writer.entries += 1;
+                    }
                 }
-                None => {
-                    writer.place.pass(gap);
-                    writer.place.dropped += u64::from(record.is_some());
-                    writer.place.pass(Gap { versions: 1, of_commit: 1, until: version.timestamp });
-                }
+            } else {
+                writer.place.pass(gap);
+                writer.place.dropped += u64::from(is_held);
+                writer.place.pass(Gap { versions: 1, of_commit: 1, until: version.timestamp });
             }
             writer.place.next = place + 1;
             let next = self.versions.get(place + 1);
@@ -220,16 +226,14 @@ impl Database {
     }
 
     /// Whether retention keeps a version. Of the engine's own namespace definitions that hold stay.
-    fn keeps(
-        &self,
-        place: versions::Place,
-        record: &Record,
-        rules: &Retention,
-        as_of: u64,
-    ) -> bool {
+    fn keeps(&self, place: versions::Place, rules: &Retention, as_of: u64) -> bool {
         if *rules == Retention::default() {
             return true;
         }
+        if self.versions.frame(place).is_some() {
+            return self.keeps_aside(place, rules, as_of);
+        }
+        let Some(record) = self.versions.record(place) else { return true };
         let fields = record.fields();
         let Some(chain) = self.keyspace.chain(fields.namespace, fields.key) else { return true };
         let chain = chain.until(as_of, &self.versions);
@@ -249,13 +253,41 @@ impl Database {
                 && rules.versions.is_some_and(|versions| after < versions))
     }
 
+    /// [`Database::keeps`] of a version that was set aside, without its names: it is none of the
+    /// engine's own, and not the last of its key. Linear in the versions that the rule keeps.
+    fn keeps_aside(&self, place: versions::Place, rules: &Retention, as_of: u64) -> bool {
+        let next = |place: versions::Place| {
+            let next = self.versions.get(place)?.next();
+            let time = self.versions.get(next)?.timestamp;
+            (time <= as_of).then_some((next, time))
+        };
+        let Some(version) = self.versions.get(place) else { return true };
+        let Some((mut after, held_until)) = next(place).filter(|_| version.timestamp <= as_of)
+        else {
+            return true; // Written since.
+        };
+        if rules.since.is_some_and(|since| held_until > since) {
+            return true;
+        }
+        let Some(kept) = rules.versions else { return false };
+        for _ in 1..kept {
+            match next(after) {
+                Some((later, _)) => after = later,
+                None => return true,
+            }
+        }
+        false
+    }
+
     /// What a snapshot of what is acknowledged would come to. Linear in the versions held.
     #[must_use]
     pub fn snapshot_size(&self, retention: &Retention) -> Size {
         let mut size = Size { bytes: 0, versions: 0, dropped: 0 };
-        for (place, record) in self.versions.iter() {
-            if self.keeps(place, record, retention, self.visible_timestamp) {
-                let payload = record.as_bytes().len() + 4 * record.dimension();
+        for place in self.versions.places() {
+            if self.keeps(place, retention, self.visible_timestamp) {
+                let vector = self.versions.get(place).and_then(versions::Version::vector);
+                let dimension = vector.map_or(0, |held| self.vectors.dimension(held));
+                let payload = self.versions.record_len(place) + 4 * dimension;
                 size.bytes += (FRAME_HEADER_BYTES + payload).next_multiple_of(ALIGNMENT) as u64;
                 size.versions += 1;
             } else {

@@ -21,6 +21,10 @@ pub struct Stats {
     pub dropped: u64,
     /// Bytes of the versions' records.
     pub record_bytes: u64,
+    /// Versions whose records are in the file only.
+    pub aside: usize,
+    /// Bytes of their records.
+    pub aside_bytes: u64,
     /// Bytes of memory in use by the engine.
     pub memory_used: usize,
     /// Time of the last commit in microseconds since 1970; 0 for none.
@@ -54,6 +58,8 @@ impl Database {
             commits: self.commits,
             dropped: self.dropped,
             record_bytes: self.versions.record_bytes(),
+            aside: self.versions.aside().0,
+            aside_bytes: self.versions.aside().1,
             memory_used: (self.options.memory_used)(),
             timestamp: self.timestamp,
             sequence: self.journal.sequence,

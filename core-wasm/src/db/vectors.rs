@@ -29,6 +29,19 @@ pub(super) struct At {
     row: u32,
 }
 
+impl At {
+    /// As two words, of which the first is 0 for none.
+    pub(super) fn pack(held: Option<Self>) -> (u32, u32) {
+        held.map_or((0, 0), |at| (u32::try_from(at.set + 1).unwrap_or(0), at.row))
+    }
+
+    /// What [`At::pack`] made two words of.
+    pub(super) fn unpack((set, row): (u32, u32)) -> Option<Self> {
+        let set = usize::try_from(set).ok()?.checked_sub(1)?;
+        Some(Self { set, row })
+    }
+}
+
 /// The vectors of one namespace and model.
 struct Set {
     namespace: Box<str>,
@@ -288,6 +301,11 @@ impl Vectors {
     pub(super) fn bytes(&self, at: At) -> Vec<u8> {
         let floats = self.sets.get(at.set).map(|set| set.rows.vector(at.row)).unwrap_or_default();
         floats.iter().flat_map(|float| float.to_le_bytes()).collect()
+    }
+
+    /// Components of a vector.
+    pub(super) fn dimension(&self, at: At) -> usize {
+        self.sets.get(at.set).map_or(0, |set| set.rows.dim())
     }
 
     /// Whether a namespace has vectors of a model.

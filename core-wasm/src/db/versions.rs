@@ -1,18 +1,30 @@
 //! The slab of versions in commit order, and the way from an id to its place.
+//!
+//! A version's record is in memory, or it was set aside ([`aside`]): then it is in the file only, and
+//! [`Versions::record`] notes that it is wanted. Whoever gets nothing may go on as if the version were
+//! not there, as long as it changes nothing: its answer is not used, and it is asked again once what
+//! it wanted was fetched.
+
+mod aside;
+mod wanted;
 
 use core::hash::{BuildHasher, Hasher};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::codec::hex::VersionId;
 use crate::error::Result;
+use crate::log::frame::ALIGNMENT;
 use crate::log::record::{Record, ValueKind};
 use crate::log::snapshot::Gap;
 
 use super::commit::out_of_memory;
 use super::vectors::At;
+use aside::{Shelf, Stub};
+pub use wanted::Wanted;
 
 /// Place of a version in the slab.
 pub(super) type Place = u32;
@@ -27,12 +39,22 @@ const CHUNK: usize = 4096;
 pub(super) struct Version {
     /// Cached from the record: as-of reads search by it.
     pub(super) timestamp: u64,
-    /// `None` once erased. Without its vector.
-    pub(super) record: Option<Record>,
-    /// Where its vector is.
-    pub(super) vector: Option<At>,
+    /// `None` once set aside or erased. Without its vector.
+    record: Option<Record>,
+    /// Where its vector is; packed, for there are many versions.
+    vector: (u32, u32),
     /// The key's version after it; [`NO_PLACE`] for the latest.
     next: Place,
+    /// With a record, where its frame begins in the file, by eights of bytes; 0 for nowhere. Without
+    /// one, one more than its number among those set aside; 0 once erased.
+    file: u32,
+}
+
+impl Version {
+    /// Where its vector is.
+    pub(super) fn vector(&self) -> Option<At> {
+        At::unpack(self.vector)
+    }
 }
 
 /// Versions in commit order. Chunks keep growth from copying what is there.
@@ -44,8 +66,17 @@ pub(super) struct Versions {
     by_id: HashTable<Place>,
     /// Pairs of cause and effect, sorted; written rarely, walked by binary search.
     effects: BTreeSet<(Place, Place)>,
-    /// Bytes of records held.
+    /// Bytes of records in memory.
     record_bytes: u64,
+    /// Those that were set aside, and what was fetched of them for the request under way.
+    shelf: Shelf,
+    fetched: BTreeMap<Place, Record>,
+    fetched_bytes: usize,
+    wanted: Rc<Wanted>,
+    /// Overwritten versions that may be set aside, in the order in which they were overwritten.
+    superseded: VecDeque<Place>,
+    /// Whether versions may be set aside at all.
+    may_set_aside: bool,
     /// What is gone from before a version, as a snapshot says. Sparse.
     gaps: BTreeMap<Place, Gap>,
 }
@@ -66,24 +97,27 @@ impl Versions {
         self.len - self.erased
     }
 
+    /// Bytes of the records of all versions, in memory or set aside.
     pub(super) fn record_bytes(&self) -> u64 {
-        self.record_bytes
+        self.record_bytes + self.shelf.bytes()
     }
 
     /// Makes room for `count` more, so that pushing cannot run out of memory.
     pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
-        let Self { chunks, by_id, .. } = self;
-        let rehash = |place: &Place| {
-            let index = place_index(*place);
-            let version = chunks.get(index / CHUNK).and_then(|chunk| chunk.get(index % CHUNK));
-            let record = version.and_then(|version| version.record.as_ref());
-            hash(&record.map(Record::id).unwrap_or_default())
-        };
+        let Self { chunks, by_id, shelf, .. } = self;
+        let rehash = |place: &Place| hash(&id_in(chunks, shelf, *place).unwrap_or_default());
         by_id.try_reserve(count, rehash).map_err(|_| out_of_memory())
     }
 
-    /// Adds a version of a time, in commit order, with the place of its vector.
-    pub(super) fn push(&mut self, record: Record, timestamp: u64, vector: Option<At>) -> Place {
+    /// Adds a version of a time, in commit order, with the place of its vector, and where its frame
+    /// is in the file; 0 for nowhere.
+    pub(super) fn push(
+        &mut self,
+        record: Record,
+        timestamp: u64,
+        vector: Option<At>,
+        offset: u64,
+    ) -> Place {
         let place = Place::try_from(self.len).unwrap_or(Place::MAX);
         let id = record.id();
         for cause in record.causes() {
@@ -92,7 +126,9 @@ impl Versions {
             }
         }
         self.record_bytes += record.as_bytes().len() as u64;
-        let version = Version { timestamp, record: Some(record), vector, next: NO_PLACE };
+        let file = u32::try_from(offset / ALIGNMENT as u64).unwrap_or(0);
+        let vector = At::pack(vector);
+        let version = Version { timestamp, record: Some(record), vector, next: NO_PLACE, file };
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(version),
             // The first chunk grows as needed, so that an empty database stays small.
@@ -106,29 +142,42 @@ impl Versions {
             }
         }
         self.len += 1;
-        let Self { chunks, by_id, .. } = self;
+        let Self { chunks, by_id, shelf, .. } = self;
         by_id.insert_unique(hash(&id), place, |place| {
-            let index = place_index(*place);
-            let version = chunks.get(index / CHUNK).and_then(|chunk| chunk.get(index % CHUNK));
-            let record = version.and_then(|version| version.record.as_ref());
-            hash(&record.map(Record::id).unwrap_or_default())
+            hash(&id_in(chunks, shelf, *place).unwrap_or_default())
         });
         place
     }
 
     pub(super) fn get(&self, place: Place) -> Option<&Version> {
-        let index = place_index(place);
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+        version_in(&self.chunks, place)
     }
 
+    /// A version's record. One that was set aside and not fetched yet is noted as wanted.
     pub(super) fn record(&self, place: Place) -> Option<&Record> {
-        self.get(place)?.record.as_ref()
+        let version = self.get(place)?;
+        match &version.record {
+            Some(record) => Some(record),
+            None => self.fetched_record(place, version),
+        }
+    }
+
+    /// A version's id; `None` once erased.
+    pub(super) fn id(&self, place: Place) -> Option<VersionId> {
+        id_in(&self.chunks, &self.shelf, place)
+    }
+
+    /// What a version holds; `None` once erased.
+    pub(super) fn kind(&self, place: Place) -> Option<ValueKind> {
+        let version = self.get(place)?;
+        match &version.record {
+            Some(record) => Some(record.kind()),
+            None => self.shelf.get(version.file).map(Stub::kind),
+        }
     }
 
     pub(super) fn find(&self, id: &VersionId) -> Option<Place> {
-        self.by_id
-            .find(hash(id), |place| self.record(*place).is_some_and(|record| record.id() == *id))
-            .copied()
+        self.by_id.find(hash(id), |place| self.id(*place).is_some_and(|held| held == *id)).copied()
     }
 
     fn get_mut(&mut self, place: Place) -> Option<&mut Version> {
@@ -138,18 +187,20 @@ impl Versions {
 
     /// Notes that a key's version is followed by another.
     pub(super) fn follow(&mut self, place: Place, next: Place) {
+        let may_set_aside = self.may_set_aside;
         if let Some(version) = self.get_mut(place) {
             version.next = next;
+            if may_set_aside && version.is_worth_it() {
+                self.superseded.push_back(place);
+            }
         }
     }
 
     /// Whether a version holds its key's value as of `horizon`. Constant time.
     pub(super) fn is_visible(&self, place: Place, horizon: u64) -> bool {
         let Some(version) = self.get(place) else { return false };
-        let holds =
-            version.record.as_ref().is_some_and(|record| record.kind() != ValueKind::Deleted);
         let since = |version: &Version| version.timestamp <= horizon;
-        holds && since(version) && !self.get(version.next).is_some_and(since)
+        self.holds_value(place) && since(version) && !self.get(version.next).is_some_and(since)
     }
 
     /// The first place whose version is later than a time. Logarithmic.
@@ -168,6 +219,11 @@ impl Versions {
     /// What is gone from before a version.
     pub(super) fn gap(&self, place: Place) -> Option<&Gap> {
         if self.gaps.is_empty() { None } else { self.gaps.get(&place) }
+    }
+
+    /// What is gone from before the first version from `place` on of which something is.
+    pub(super) fn next_gap(&self, place: Place) -> Option<&Gap> {
+        self.gaps.range(place..).next().map(|(_, gap)| gap)
     }
 
     /// How many entries of its commit, gone ones included, stood before a version. `first` is the
@@ -206,7 +262,7 @@ impl Versions {
 
     /// Whether a version holds a value, as opposed to a deletion.
     pub(super) fn holds_value(&self, place: Place) -> bool {
-        self.record(place).is_some_and(|record| record.kind() != ValueKind::Deleted)
+        self.kind(place).is_some_and(|kind| kind != ValueKind::Deleted)
     }
 
     pub(super) fn effects(&self, cause: Place) -> impl Iterator<Item = Place> {
@@ -215,16 +271,19 @@ impl Versions {
 
     /// Removes a version's content and its id; returns where its vector was.
     pub(super) fn erase(&mut self, place: Place) -> Option<At> {
-        let id = self.record(place).map(Record::id)?;
+        let id = self.id(place)?;
         if let Ok(entry) = self.by_id.find_entry(hash(&id), |found| *found == place) {
             entry.remove();
         }
-        let version = self.get_mut(place);
-        let vector = version.as_ref().and_then(|version| version.vector);
-        if let Some(record) = version.and_then(|version| version.record.take()) {
-            self.erased += 1;
-            self.record_bytes -= record.as_bytes().len() as u64;
+        let version = self.get_mut(place)?;
+        let vector = version.vector();
+        let (record, file) = (version.record.take(), core::mem::take(&mut version.file));
+        match record {
+            Some(record) => self.record_bytes -= record.as_bytes().len() as u64,
+            None => self.shelf.remove(file),
         }
+        self.fetched.remove(&place);
+        self.erased += 1;
         let effects: Vec<Place> = self.effects(place).collect();
         for effect in effects {
             self.effects.remove(&(place, effect));
@@ -233,13 +292,38 @@ impl Versions {
     }
 
     /// All versions that are left, in commit order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Record)> {
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         let all = self.chunks.iter().flatten().zip(0..);
-        all.filter_map(|(version, place)| Some((place, version.record.as_ref()?)))
+        all.filter(|(version, _)| !version.is_erased()).map(|(_, place)| place)
+    }
+}
+
+impl Version {
+    /// Whether it is gone for good.
+    pub(super) fn is_erased(&self) -> bool {
+        self.record.is_none() && self.file == 0
+    }
+
+    /// The key's version after it; [`NO_PLACE`] for the latest.
+    pub(super) fn next(&self) -> Place {
+        self.next
     }
 }
 
 /// Places are indices of a slab in a 32-bit memory.
 fn place_index(place: Place) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
+}
+
+fn version_in(chunks: &[Vec<Version>], place: Place) -> Option<&Version> {
+    let index = place_index(place);
+    chunks.get(index / CHUNK)?.get(index % CHUNK)
+}
+
+fn id_in(chunks: &[Vec<Version>], shelf: &Shelf, place: Place) -> Option<VersionId> {
+    let version = version_in(chunks, place)?;
+    match &version.record {
+        Some(record) => Some(record.id()),
+        None => shelf.get(version.file).map(|stub| stub.id),
+    }
 }

@@ -89,7 +89,7 @@ impl Database {
                 "version {text} is a deletion: it has no value to restore"
             )));
         }
-        let held = self.versions.find(id).and_then(|place| self.versions.get(place)?.vector);
+        let held = self.versions.find(id).and_then(|place| self.versions.get(place)?.vector());
         let vector = held.map(|held| self.vectors.bytes(held)).unwrap_or_default();
         let (kind, value, model) = (old.kind, old.value, old.model);
         let (namespace, key) = (namespace.as_bytes(), key.as_bytes());
@@ -200,7 +200,7 @@ impl Database {
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
         let latest = self.keyspace.chain(namespace, key).and_then(Chain::latest);
-        let latest = latest.and_then(|place| self.versions.record(place)).map(Record::id);
+        let latest = latest.and_then(|place| self.versions.id(place));
         let value = self.latest_value(namespace, key).map(Record::id);
         let (met, wanted) = match expected {
             Expected::Nothing => (value.is_none(), "no value".to_owned()),

@@ -16,6 +16,10 @@ pub(super) struct OpenControl {
     database_id: String,
     journal: bool,
     memory_budget: u64,
+    /// Bytes of memory in use above which old values are set aside; nothing for a host that has no
+    /// file to fetch them from.
+    #[serde(default)]
+    aside_above: Option<u64>,
     #[serde(default)]
     metric: MetricName,
     #[serde(default)]
@@ -258,6 +262,7 @@ impl OpenControl {
             journal: self.journal,
             memory_budget: usize::try_from(self.memory_budget).unwrap_or(usize::MAX),
             memory_used,
+            aside_above: self.aside_above.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             metric: match self.metric {
                 MetricName::Cosine => Metric::Cosine,
                 MetricName::Dot => Metric::Dot,

@@ -32,8 +32,8 @@ const SECTOR_BYTES: usize = 512;
 /// What one frame of a group did.
 #[derive(Debug)]
 pub enum Entry {
-    /// A version was written.
-    Version(Record),
+    /// A version was written; its frame begins at this offset.
+    Version(Record, u64),
     /// A key was erased.
     Erasure(Erasure),
     /// Of a part: versions that are gone.
@@ -140,6 +140,12 @@ impl Recovery {
         self.committed_sequence
     }
 
+    /// Bytes of the file that hold so far.
+    #[must_use]
+    pub fn valid_bytes(&self) -> u64 {
+        self.group_offset
+    }
+
     /// Takes the file's bytes from `offset` on; `end` says that the file ends with them. Calls
     /// `apply` for each unit that is whole.
     ///
@@ -244,7 +250,7 @@ impl Recovery {
         apply: Apply<'_>,
     ) -> Result<()> {
         let entry = match frame.kind {
-            Some(FrameType::Version) => self.take_version(payload)?,
+            Some(FrameType::Version) => self.take_version(payload, at)?,
             Some(FrameType::Erasure) if !self.in_snapshot => {
                 Erasure::parse(payload).map(Entry::Erasure)
             }
@@ -314,12 +320,12 @@ impl Recovery {
 
     /// Takes a stored version: the record by itself, the vector to those of its group. Together they
     /// would leave holes of the vectors' size between the records that stay.
-    fn take_version(&mut self, stored: &[u8]) -> Result<Option<Entry>> {
+    fn take_version(&mut self, stored: &[u8], at: u64) -> Result<Option<Entry>> {
         let Some((record, vector)) = Record::split(stored) else { return Ok(None) };
         self.snapshot_versions += u64::from(self.in_snapshot);
         self.vectors.try_reserve(vector.len()).map_err(|_| no_room())?;
         self.vectors.extend_from_slice(vector);
-        Ok(Record::parse(copy(record)?).map(Entry::Version))
+        Ok(Record::parse(copy(record)?).map(|record| Entry::Version(record, at)))
     }
 
     /// Looks for frames after a group that did not hold.

@@ -133,7 +133,7 @@ impl Salvage {
         }
         let end = at + frame.frame_len() as u64;
         let entry = match frame.kind {
-            Some(FrameType::Version) => self.version(payload)?,
+            Some(FrameType::Version) => self.version(payload, at)?,
             Some(FrameType::Erasure) => Erasure::parse(payload).map(Entry::Erasure),
             Some(FrameType::Gap) => Gap::parse(payload).map(Entry::Gap),
             Some(FrameType::Commit) => {
@@ -170,14 +170,15 @@ impl Salvage {
     }
 
     /// Takes the record by itself, and the vector to those of its group.
-    fn version(&mut self, stored: &[u8]) -> Result<Option<Entry>> {
+    fn version(&mut self, stored: &[u8], at: u64) -> Result<Option<Entry>> {
         let Some((record, vector)) = Record::split(stored) else { return Ok(None) };
         let mut bytes = Vec::new();
         let room = bytes.try_reserve_exact(record.len());
         room.and_then(|()| self.vectors.try_reserve(vector.len())).map_err(|_| no_room())?;
         bytes.extend_from_slice(record);
         self.vectors.extend_from_slice(vector);
-        Ok(Record::parse(bytes.into_boxed_slice()).map(Entry::Version))
+        let record = Record::parse(bytes.into_boxed_slice());
+        Ok(record.map(|record| Entry::Version(record, at)))
     }
 
     /// Forgets what is there of a group.

@@ -51,6 +51,8 @@ class Operating(Operations):
             memory_bytes=await session.in_thread(session.memory_bytes),
             memory_used_bytes=engine["memory_used"],
             record_bytes=engine["record_bytes"],
+            versions_on_disk=engine["aside"],
+            record_bytes_on_disk=engine["aside_bytes"],
             disk_bytes=0 if storage is None else storage.size,
             max_memory_bytes=self._config.max_memory_bytes,
             max_disk_bytes=self._config.max_disk_bytes,

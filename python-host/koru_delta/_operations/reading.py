@@ -64,6 +64,8 @@ class Reading(Operations):
         reply = session.try_call(op.GET, request)
         if reply is None:
             reply = await session.in_thread(session.call, op.GET, request)
+        if reply[0]:
+            reply = await session.fetched(reply, op.GET, request)
         status, found, data, _, _ = reply
         if status:
             raise_error(reply, namespace, key)

@@ -111,7 +111,9 @@ class Stats:
         namespaces: Namespaces that hold a key with a value.
         memory_bytes: Bytes of linear memory that the engine has taken.
         memory_used_bytes: Bytes of it that are in use.
-        record_bytes: Bytes of the versions themselves.
+        record_bytes: Bytes of the versions themselves, in memory or not.
+        versions_on_disk: Versions whose values are in the file only: old ones, once memory fills.
+        record_bytes_on_disk: Bytes of those.
         disk_bytes: Bytes of log in the file; 0 in memory.
         max_memory_bytes: Cap of linear memory.
         max_disk_bytes: Cap of the file; None for none.
@@ -130,6 +132,8 @@ class Stats:
     memory_bytes: int
     memory_used_bytes: int
     record_bytes: int
+    versions_on_disk: int
+    record_bytes_on_disk: int
     disk_bytes: int
     max_memory_bytes: int
     max_disk_bytes: int | None

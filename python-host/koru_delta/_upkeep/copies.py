@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from koru_delta import _protocol as op
+from koru_delta._fetching import Fetcher
 from koru_delta._protocol import pack
+from koru_delta._replies import raise_error
 from koru_delta._results.reports import ExportReport
 from koru_delta._storage.commit_log import CommitLog
 from koru_delta._storage.file import FileStorage, failure, sync_directory, sync_file
@@ -177,11 +179,13 @@ def import_into(session: Session, source: Storage) -> tuple[Host, int]:
     check_log(session, source)
     host = session._new_host()
     try:
-        sequence, _, dropped = session._replay(host, source, verify=False)
+        sequence, _, dropped = session._replay(
+            host, source, verify=False, keeps_storage=storage is not None
+        )
         session.recovered_bytes += dropped
         if storage is None:
             return host, sequence
-        write_copy(session, host, storage)
+        write_copy(host, source, storage)
     except BaseException:
         host.close()
         raise
@@ -189,11 +193,11 @@ def import_into(session: Session, source: Storage) -> tuple[Host, int]:
     return session._load()
 
 
-def write_copy(session: Session, host: Host, storage: Storage) -> None:
-    """Write what an instance of nobody's holds to an empty storage, atomically."""
+def write_copy(host: Host, source: Storage, storage: Storage) -> None:
+    """Write what an instance of nobody's made of a source to an empty storage, atomically."""
     replacement = begin_replacement(storage)
     try:
-        for data in snapshot_of(session, host):
+        for data in snapshot_of(host, source):
             replacement.append(data)
         if (unclean := commit(replacement)) is not None:
             raise unclean
@@ -201,14 +205,18 @@ def write_copy(session: Session, host: Host, storage: Storage) -> None:
         replacement.abandon()
 
 
-def snapshot_of(session: Session, host: Host) -> Generator[bytes]:
-    """The parts of a snapshot of an instance of nobody's, with a new id."""
+def snapshot_of(host: Host, source: Storage) -> Generator[bytes]:
+    """The parts of a snapshot of an instance of nobody's made of a source, with a new id."""
+    fetcher = Fetcher(source)
     control: dict[str, Any] = {
         "new_id": os.urandom(16).hex(), "max_bytes": PART_BYTES, "last": True
     }  # fmt: skip
     progress: dict[str, Any] = {}
     while not progress.get("ended"):
-        reply = session._checked(host, op.SNAPSHOT, pack(control=json.dumps(control).encode()))
+        reply = fetcher.answer(host, op.SNAPSHOT, pack(control=json.dumps(control).encode()))
+        assert reply is not None  # It had no bound.
+        if reply[0]:
+            raise_error(reply)
         data, progress = take_apart(reply[2])
         control["after"] = progress["next"]
         yield data

@@ -35,7 +35,7 @@ def _salvage(session: Session, storage: FileStorage, file: BinaryIO) -> SalvageR
     try:
         _, progress = session._feed_all(host, storage, {"salvage": True})
         stats = json.loads(session._checked(host, op.STATS, pack())[2])
-        written = sum(file.write(data) for data in snapshot_of(session, host))
+        written = sum(file.write(data) for data in snapshot_of(host, storage))
         lost = tuple((begin, end) for begin, end in progress["lost"])
         return SalvageReport(
             bytes_read=storage.size,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import InstanceLostError
 from koru_delta._protocol import pack
+from koru_delta._replies import raise_error
 from koru_delta._storage.commit_log import CommitLog
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
@@ -86,10 +87,10 @@ def call_held(session: Session, host: Host, opcode: int, control: dict[str, Any]
     head = op.REQUEST_HEADER.pack(
         0, log.acknowledged, op.NOW, 0, 0, len(options), 0, 0, 0, log.synced
     )
-    try:
-        return session._checked(host, opcode, head + options)
-    except InstanceLostError as error:
-        raise session._lose(error) from error
+    reply = session.call_held(host, opcode, head + options)
+    if reply[0]:
+        raise_error(reply)
+    return reply
 
 
 def take_apart(payload: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -188,7 +189,7 @@ class Successor:
         self._session = session
         self.host = session._new_host()
         self._control: dict[str, Any] = {
-            "open": session._open_control(self.host),
+            "open": session._open_control(self.host, session.storage),
             "writable": True,
             "verify": False,
         }

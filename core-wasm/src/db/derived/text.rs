@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use crate::log::record::Record;
 use crate::query::Field;
 use crate::text::{Index, NoMemory};
+use crate::vector::bitmap;
 
 use super::super::versions::{NO_PLACE, Place, Versions};
 use super::indexed;
@@ -21,8 +22,11 @@ pub(in crate::db) struct Text {
     pub(in crate::db) index: Index,
     /// The version of each row.
     places: Vec<Place>,
-    /// The importance of each row, as far as recalls asked for it.
+    /// The importance of each row, as far as recalls asked for it; NaN where the version was set aside
+    /// by then.
     importances: Vec<f64>,
+    /// Rows of NaN.
+    unknown: Vec<u32>,
     rows: HashTable<u32>,
     /// Time of the latest commit that changed which rows are current.
     changed: u64,
@@ -70,17 +74,41 @@ impl Text {
         (&mut self.index, &self.places)
     }
 
-    /// Finds out the importance of each row: its value's number `importance`, brought into 0 to 1; 0
-    /// without one. Reads the values that came since this was last asked.
-    pub(in crate::db) fn find_importances(&mut self, versions: &Versions) -> Result<(), NoMemory> {
-        let fresh = self.places.get(self.importances.len()..).unwrap_or_default();
-        self.importances.try_reserve(fresh.len())?;
+    /// Finds out the importance of each row that is `seen`; without that, of the current ones: its
+    /// value's number `importance`, brought into 0 to 1; 0 without one. Reads the values that came since
+    /// this was last asked.
+    pub(in crate::db) fn find_importances(
+        &mut self,
+        seen: Option<&[u64]>,
+        versions: &Versions,
+    ) -> Result<(), NoMemory> {
+        let Self { places, importances, unknown, .. } = self;
+        let fresh = places.get(importances.len()..).unwrap_or_default();
+        importances.try_reserve(fresh.len())?;
         let field = Field::new("importance");
-        let importance = |place: &Place| {
-            let number = versions.record(*place).and_then(|record| field.number(indexed(record)));
+        let importance = |record: Option<&Record>| {
+            let number = record.and_then(|record| field.number(indexed(record)));
             number.unwrap_or(0.0).clamp(0.0, 1.0)
         };
-        self.importances.extend(fresh.iter().map(importance));
+        for place in fresh {
+            let is_here = versions.is_here(*place);
+            if !is_here {
+                unknown.try_reserve(1)?;
+                unknown.push(u32::try_from(importances.len()).unwrap_or(u32::MAX));
+            }
+            importances.push(if is_here { importance(versions.record(*place)) } else { f64::NAN });
+        }
+        // The current ones are never set aside.
+        let Some(seen) = seen else { return Ok(()) };
+        unknown.retain(|&row| {
+            let place = places.get(row as usize).filter(|_| bitmap::contains(seen, row));
+            let record = place.and_then(|place| versions.record(*place));
+            if let Some((record, known)) = record.zip(importances.get_mut(row as usize)) {
+                *known = importance(Some(record));
+                return false;
+            }
+            true
+        });
         Ok(())
     }
 
@@ -91,7 +119,7 @@ impl Text {
 
     /// The importance of a row, once it was found out.
     pub(in crate::db) fn importance(&self, row: u32) -> Option<f64> {
-        self.importances.get(row as usize).copied()
+        self.importances.get(row as usize).copied().filter(|known| !known.is_nan())
     }
 
     /// The version of a row.

@@ -79,10 +79,10 @@ impl<'a> Ranking<'a> {
             waiting: BinaryHeap::new(),
         };
         for &(place, cosine) in near.iter().flat_map(|near| &near.hits) {
-            let Some(record) = versions.record(place) else { continue };
             let row = text.row(place);
-            let importance = row.and_then(|row| text.importance(row));
-            let importance = importance.unwrap_or_else(|| super::importance(record));
+            let known = row.and_then(|row| text.importance(row));
+            let read = || versions.record(place).map(super::importance);
+            let Some(importance) = known.or_else(read) else { continue };
             ranking.close.push(NearMemory { row, place, importance, cosine: f64::from(cosine) });
         }
         ranking.close.sort_unstable_by_key(|memory| core::cmp::Reverse(memory.row));
@@ -120,7 +120,7 @@ impl<'a> Ranking<'a> {
             return;
         }
         let waiting = Waiting { most, by_text, place, importance };
-        if self.near.is_some() && version.vector.is_some() {
+        if self.near.is_some() && version.vector().is_some() {
             self.waiting.push(waiting);
         } else {
             self.look_at(&waiting);
@@ -131,10 +131,14 @@ impl<'a> Ranking<'a> {
     fn look_at(&mut self, waiting: &Waiting) {
         let Some(version) = self.versions.get(waiting.place) else { return };
         let accepts = |record| is_selected(self.asked.filter, record);
-        if !version.record.as_ref().is_some_and(accepts) {
+        let is_accepted = match self.asked.filter {
+            Some(_) => self.versions.record(waiting.place).is_some_and(accepts),
+            None => !version.is_erased(),
+        };
+        if !is_accepted {
             return;
         }
-        let held = version.vector.zip(self.near);
+        let held = version.vector().zip(self.near);
         let cosine = held.and_then(|(held, near)| self.vectors.cosine(held, near)).unwrap_or(0.0);
         let Waiting { by_text, place, importance, .. } = *waiting;
         let ranked = self.ranked(place, importance, by_text, f64::from(cosine));

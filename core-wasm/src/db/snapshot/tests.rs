@@ -8,6 +8,7 @@ const OPTIONS: Options = Options {
     journal: true,
     memory_budget: 0,
     memory_used: || 0,
+    aside_above: None,
     metric: crate::vector::Metric::Cosine,
     mode: crate::vector::Mode::Auto,
 };
@@ -71,7 +72,7 @@ fn open(file: &[u8], verify: bool) -> Result<Database> {
 }
 
 fn history(db: &Database, key: &str) -> Vec<(u64, Vec<u8>)> {
-    let records = db.history("n", key, None);
+    let records = db.history("n", key, None, u64::MAX);
     records.iter().map(|record| (record.timestamp(), record.value().to_vec())).collect()
 }
 
@@ -80,12 +81,12 @@ fn a_snapshot_holds_what_the_database_does() {
     let db = sample();
     for max_bytes in [1, 300, 1 << 20] {
         let file = write(&db, max_bytes, Retention::default());
-        let again = open(&file, false).unwrap();
+        let mut again = open(&file, false).unwrap();
         assert_eq!((again.head, again.commits, again.timestamp), (db.head, db.commits, 90));
         for key in ["a", "b", "c", "v", "gone"] {
             assert_eq!(history(&again, key), history(&db, key), "{key}");
         }
-        assert_eq!(again.verify().problems, Vec::<String>::new());
+        assert_eq!(again.verify().unwrap().problems, Vec::<String>::new());
         assert_eq!(again.list_indexes(None).len(), 1);
         assert!(again.sequence() >= db.sequence());
         assert_eq!(again.header.epoch, 2);

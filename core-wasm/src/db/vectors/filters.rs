@@ -1,7 +1,8 @@
 //! Which rows match a filter, remembered.
 //!
 //! The version of a row never changes, so whether it matches does not either: a filter that was
-//! asked before costs only the rows that came since.
+//! asked before costs only the rows that came since. Of versions that were set aside it is found out
+//! when a search sees their rows.
 
 use crate::error::Result;
 use crate::limits::MAX_REMEMBERED_FILTERS;
@@ -20,8 +21,10 @@ struct Remembered {
     json: Box<[u8]>,
     filter: Filter,
     matching: Vec<u64>,
-    /// Rows before this one are in `matching` if they match.
+    /// Rows before this one are in `matching` if they match,
     evaluated: u32,
+    /// but for these, of which that is not known.
+    unknown: Vec<u32>,
 }
 
 impl Filters {
@@ -33,14 +36,17 @@ impl Filters {
     pub(super) fn revisit(&mut self, row: u32) {
         for remembered in &mut self.0 {
             remembered.evaluated = remembered.evaluated.min(row);
+            remembered.unknown.retain(|unknown| *unknown < row);
         }
     }
 
-    /// The rows whose values match. Linear in the rows that came since it was last asked.
+    /// The rows of those `seen` whose values match, perhaps with others; without `seen`, of the current
+    /// ones. Linear in the rows that came since it was last asked.
     pub(super) fn matching(
         &mut self,
         json: &[u8],
         (rows, places): (&Rows, &[Place]),
+        seen: Option<&[u64]>,
         versions: &Versions,
     ) -> Result<&[u64]> {
         let index = self.0.iter().position(|remembered| *remembered.json == *json);
@@ -51,19 +57,36 @@ impl Filters {
                 filter: Filter::parse(json)?,
                 matching: Vec::new(),
                 evaluated: 0,
+                unknown: Vec::new(),
             },
         };
         let end = rows.end();
         let length = usize::try_from(end).unwrap_or(usize::MAX);
         bitmap::resize(&mut remembered.matching, length).map_err(|_| out_of_memory())?;
         let fresh = usize::try_from(remembered.evaluated).unwrap_or(usize::MAX);
+        let Remembered { filter, matching, evaluated, unknown, .. } = &mut remembered;
+        let seen = seen.unwrap_or(rows.current());
+        unknown.retain(|&row| {
+            let place = usize::try_from(row).ok().and_then(|row| places.get(row));
+            let record =
+                place.filter(|_| bitmap::contains(seen, row)).and_then(|at| versions.record(*at));
+            let Some(record) = record else { return true };
+            bitmap::set(matching, row, is_selected(Some(filter), record));
+            false
+        });
         for (row, place) in (0..end).zip(places).skip(fresh) {
+            if !versions.is_here(*place) {
+                unknown.try_reserve(1).map_err(|_| out_of_memory())?;
+                unknown.push(row);
+                if !bitmap::contains(seen, row) {
+                    continue;
+                }
+            }
             let record = versions.record(*place);
-            let filter = Some(&remembered.filter);
-            let matches = record.is_some_and(|record| is_selected(filter, record));
-            bitmap::set(&mut remembered.matching, row, matches);
+            let matches = record.is_some_and(|record| is_selected(Some(filter), record));
+            bitmap::set(matching, row, matches);
         }
-        remembered.evaluated = end;
+        *evaluated = end;
         if self.0.len() == MAX_REMEMBERED_FILTERS {
             self.0.remove(0);
         }

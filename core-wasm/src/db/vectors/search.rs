@@ -11,7 +11,7 @@ use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
 use super::super::query::{Select, is_selected};
-use super::super::versions::{Place, Versions};
+use super::super::versions::{Place, Version, Versions};
 use super::{At, Set, Vectors, other_dimension, refuse};
 
 /// What to search for.
@@ -133,9 +133,10 @@ impl Database {
         bitmap::resize(&mut rows, length).map_err(|_| super::out_of_memory())?;
         for place in places {
             let Some(version) = self.versions.get(place) else { continue };
-            let held = version.vector.filter(|held| held.set == index);
+            let held = version.vector().filter(|held| held.set == index);
+            // An index has present values, none of which is set aside.
             let matches = |record: &Record| is_selected(Some(&filter), record);
-            if let Some(held) = held.filter(|_| version.record.as_ref().is_some_and(matches)) {
+            if let Some(held) = held.filter(|_| self.versions.record(place).is_some_and(matches)) {
                 bitmap::set(&mut rows, held.row, true);
             }
         }
@@ -151,7 +152,7 @@ impl Database {
         let chain = self.keyspace.chain(namespace, key);
         let place = chain.and_then(|chain| chain.value_at(horizon, &self.versions));
         let place = place.ok_or_else(|| self.missing(namespace, key, at))?;
-        let held = self.versions.get(place).and_then(|version| version.vector);
+        let held = self.versions.get(place).and_then(Version::vector);
         Ok(held.map(|held| self.vectors.bytes(held)))
     }
 
@@ -175,7 +176,7 @@ impl Database {
         bitmap::resize(&mut visible, length).map_err(|_| super::out_of_memory())?;
         let keys = self.keyspace.keys(&set.namespace).into_iter().flat_map(|keys| keys.values());
         for place in keys.filter_map(|chain| chain.value_at(at, &self.versions)) {
-            let held = self.versions.get(place).and_then(|version| version.vector);
+            let held = self.versions.get(place).and_then(Version::vector);
             if let Some(held) = held.filter(|held| held.set == index) {
                 bitmap::set(&mut visible, held.row, true);
             }
@@ -287,7 +288,7 @@ impl Vectors {
         if let Some(json) = similar.filter {
             let matching = match &narrowed {
                 Some(narrowed) => narrowed,
-                None => filters.matching(json, (rows, places), versions)?,
+                None => filters.matching(json, (rows, places), visible.as_deref(), versions)?,
             };
             let seen = visible.get_or_insert_with(|| rows.current().to_vec());
             for (word, matching) in seen.iter_mut().zip(matching) {
