@@ -519,7 +519,7 @@ fn a_request_in_between_and_other_bytes_are_dealt_with() {
     // The host could not read what it was asked for, and somebody else asks for something.
     assert_eq!(kind(engine.once(op::GET, &wanting)), Some(Kind::Fetch));
     engine.once(op::FETCH, &nothing).unwrap();
-    assert_eq!(engine.ask_at(0, op::GET, &Ask { at: Some(START + 1), ..ask }).is_ok(), true);
+    assert!(engine.ask_at(0, op::GET, &Ask { at: Some(START + 1), ..ask }).is_ok());
     assert_eq!(engine.ask_at(0, op::GET, &ask).unwrap(), good);
     // Bytes that nobody asked for, too many, and too few.
     let unasked = engine.bytes(0, &Ask { payload: b"12345678", ..Ask::default() });

@@ -24,17 +24,21 @@ _STRETCH: Final = Struct("<QI")
 """Offset and length of a stretch of the file."""
 _NOTHING: Final = pack()
 _ASKED_TOO_OFTEN: Final = 8
-"""An operation reads the file a few times over at most; an engine gone mad would read it for ever."""
+"""So many times over no operation reads the file; an engine gone mad would for ever."""
 _SLACK_BYTES: Final = 16 * 1024 * 1024
-QUICK_BYTES: Final = 64 * 1024
+_QUICK_BYTES: Final = 64 * 1024
 """Up to so much is read on the event loop, while that is quick."""
 _QUICK_SECONDS: Final = 0.001
 _SLOWNESS_WEIGHT: Final = 0.2
 
 
-def can_fetch(storage: Storage | None) -> bool:
+def can_fetch(storage: Storage) -> bool:
     """Whether values can be read from a storage while an instance is held."""
-    return storage is not None and not isinstance(storage, DeferredStorage)
+    return not isinstance(storage, DeferredStorage)
+
+
+class _TooMuchError(Exception):
+    """The event loop shall not wait for it."""
 
 
 class Fetcher:
@@ -51,45 +55,43 @@ class Fetcher:
         """Whether reading was fast enough lately for the event loop to wait for it."""
         return self._slowness <= _QUICK_SECONDS
 
-    def answer(
-        self, host: Host, opcode: int, request: bytes, most: int | None = None
-    ) -> Reply | None:
+    def answer(self, host: Host, opcode: int, request: bytes) -> Reply:
         """Carry out a request, and hand over what it takes. Blocks.
-
-        Args:
-            host: The instance.
-            opcode: Which operation.
-            request: Its bytes.
-            most: Give up before more bytes are read, or what is not in the storage yet.
-
-        Returns:
-            The reply; None if it was given up, with nothing done.
 
         Raises:
             CorruptionError: If the storage does not have what was written there.
             StorageError: If it could not be read.
             InstanceLostError: If the instance trapped or asks for what it cannot want.
         """
+        return self._go_on(host, opcode, request, host.call(opcode, request), None)
+
+    def answer_quickly(self, host: Host, opcode: int, request: bytes, reply: Reply) -> Reply | None:
+        """As :meth:`answer`, of a request that came to ``reply``; None if that would take long."""
+        try:
+            return self._go_on(host, opcode, request, reply, _QUICK_BYTES)
+        except _TooMuchError:
+            return None
+
+    def _go_on(
+        self, host: Host, opcode: int, request: bytes, reply: Reply, most: int | None
+    ) -> Reply:
         total = 0
-        while (reply := host.call(opcode, request))[0] == Status.FETCH:
+        while reply[0] == Status.FETCH:
             reply = host.call(op.FETCH, _NOTHING)
             while not reply[0] and not reply[1] & op.REPLY_TRUE:
-                stretches = self._stretches(reply[2], most)
-                if stretches is None:
-                    return None
+                stretches = self._stretches(reply[2])
                 size = sum(length for _, length in stretches)
                 total += size
-                if most is not None and total > most:
-                    return None
-                if total > _ASKED_TOO_OFTEN * self._storage.size + _SLACK_BYTES:
-                    raise InstanceLostError("the engine stopped: it asks for the file for ever")
+                self._check_size(stretches, total, most)
                 reply = self._hand_over(host, stretches, size)
             if reply[0]:
                 break
+            reply = host.call(opcode, request)
         return reply
 
-    def _stretches(self, payload: bytes, most: int | None) -> list[tuple[int, int]] | None:
-        """What to read, checked: stretches of the storage by ascending offset."""
+    @staticmethod
+    def _stretches(payload: bytes) -> list[tuple[int, int]]:
+        """What to read: stretches of the file by ascending offset."""
         if not payload or len(payload) % _STRETCH.size:
             raise InstanceLostError("the engine stopped: it does not say what it needs")
         stretches: list[tuple[int, int]] = list(_STRETCH.iter_unpack(payload))
@@ -98,11 +100,18 @@ class Fetcher:
             if offset < end or not length:
                 raise InstanceLostError("the engine stopped: it does not say what it needs")
             end = offset + length
-        if end > self._storage.size:
-            if most is not None:
-                return None
-            self._flush()
         return stretches
+
+    def _check_size(self, stretches: list[tuple[int, int]], total: int, most: int | None) -> None:
+        """Have everything within reach, unless it is too much."""
+        offset, length = stretches[-1]
+        is_written = offset + length <= self._storage.size
+        if most is not None and (total > most or not is_written):
+            raise _TooMuchError
+        if not is_written:
+            self._flush()
+        if total > _ASKED_TOO_OFTEN * self._storage.size + _SLACK_BYTES:
+            raise InstanceLostError("the engine stopped: it asks for the file for ever")
 
     def _hand_over(self, host: Host, stretches: list[tuple[int, int]], size: int) -> Reply:
         head = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, 0, size, 0, 0, 0)

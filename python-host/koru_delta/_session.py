@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from koru_delta import _json
 from koru_delta import _protocol as op
-from koru_delta._fetching import QUICK_BYTES, Fetcher, can_fetch
+from koru_delta._fetching import Fetcher, can_fetch
 from koru_delta._forks import open_sessions
 from koru_delta._hosts.answers import check_file_header, check_frames, progress_of
 from koru_delta._hosts.base import Host, InstanceLostError
@@ -97,7 +97,7 @@ class Session:
         try:
             self.storage = open_storage(config, self._prepared)
             self._prepared = None
-            if can_fetch(self.storage):
+            if self.storage is not None and can_fetch(self.storage):
                 self._fetcher = Fetcher(self.storage, self._flush_log)
             host, sequence = (load or self._load)()
             try:
@@ -164,13 +164,14 @@ class Session:
         return new_host(self.config, self._module, expected_bytes)
 
     def _open_control(self, host: Host, source: Storage | None) -> dict[str, Any]:
-        """How an instance is opened; ``source`` is where its values of the past can be read again."""
+        """How an instance is opened; from ``source`` its values of the past can be read again."""
         budget = self.config.max_memory_bytes - host.memory_bytes
+        fetches = source is not None and can_fetch(source)
         return {
             "database_id": os.urandom(16).hex(),
             "journal": self.storage is not None and not self.config.read_only,
             "memory_budget": budget,
-            "aside_above": int(OLD_VALUES_SHARE * budget) if can_fetch(source) else None,
+            "aside_above": int(OLD_VALUES_SHARE * budget) if fetches else None,
             "metric": self.config.vector_metric,
             "vector_index": self.config.vector_index,
         }
@@ -383,15 +384,22 @@ class Session:
         return reply
 
     async def fetched(self, reply: Reply, opcode: int, request: bytes) -> Reply:
-        """What a request comes to that did not end with an answer: an error, or, if it takes values
-        of the past from the file, its answer with those."""
+        """What a request comes to that had no answer yet.
+
+        That is the same error, or the answer if it takes values of the past from the file.
+        """
         if reply[0] != Status.FETCH:
             return reply
         fetcher = self._fetcher
         found = None
-        if fetcher is not None and fetcher.is_quick and not self._stale and self._lock.acquire(False):
+        if (
+            fetcher is not None
+            and fetcher.is_quick
+            and not self._stale
+            and self._lock.acquire(False)
+        ):
             try:
-                found = fetcher.answer(self._host, opcode, request, QUICK_BYTES)
+                found = fetcher.answer_quickly(self._host, opcode, request, reply)
             except InstanceLostError as error:
                 raise self._lose(error) from error
             finally:
@@ -423,11 +431,9 @@ class Session:
         try:
             if self._fetcher is None:
                 return host.call(opcode, request)
-            reply = self._fetcher.answer(host, opcode, request)
+            return self._fetcher.answer(host, opcode, request)
         except InstanceLostError as error:
             raise self._lose(error) from error
-        assert reply is not None  # It had no bound.
-        return reply
 
     def try_append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None] | None:
         """Carry out a write now; None if that would mean to wait."""

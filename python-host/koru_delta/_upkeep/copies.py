@@ -214,7 +214,6 @@ def snapshot_of(host: Host, source: Storage) -> Generator[bytes]:
     progress: dict[str, Any] = {}
     while not progress.get("ended"):
         reply = fetcher.answer(host, op.SNAPSHOT, pack(control=json.dumps(control).encode()))
-        assert reply is not None  # It had no bound.
         if reply[0]:
             raise_error(reply)
         data, progress = take_apart(reply[2])
