@@ -7,6 +7,7 @@ import io
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -21,7 +22,7 @@ from hypothesis.stateful import (
 from json_values import same, values
 from model import Entry, Model, Name
 
-from koru_delta import Config, ConflictError, KeyNotFoundError, SyncDatabase, Version
+from koru_delta import Config, ConflictError, KeyNotFoundError, SyncDatabase, Version, _loading
 
 NAMES = st.tuples(
     st.sampled_from(["a", "b", "\U0001f600"]),
@@ -36,6 +37,10 @@ class Machine(RuleBasedStateMachine):
 
     directory: tempfile.TemporaryDirectory[str] | None = None
     path: Path | None = None
+
+    def made(self, value: Any) -> Any:
+        """What is written in the place of a value."""
+        return value
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,12 +74,14 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=NAMES, value=values())
     def put(self, name: Name, value: Any) -> None:
+        value = self.made(value)
         version = self.db.put(*name, value)
         assert same(version.value, value)
         self.note(version)
 
     @rule(name=NAMES, value=values(), data=st.data())
     def put_expecting(self, name: Name, value: Any, data: st.DataObject) -> None:
+        value = self.made(value)
         history = self.model.history(name)
         choices = [None, "0" * 32, *(entry.version_id for entry in history)]
         expected = data.draw(st.sampled_from(choices))
@@ -94,6 +101,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(items=st.lists(st.tuples(NAMES, values()), max_size=6))
     def put_batch(self, items: list[tuple[Name, Any]]) -> None:
+        items = [(name, self.made(value)) for name, value in items]
         assert self.db.put_batch([(*name, value) for name, value in items]) == len(items)
         times: set[int] = set()
         for name in {name: None for name, _ in items}:
@@ -181,11 +189,14 @@ class Machine(RuleBasedStateMachine):
         ]
         assert found == expected[:limit]
 
-    @rule(name=NAMES, limit=st.none() | st.integers(1, 4))
-    def history(self, name: Name, limit: int | None) -> None:
+    @rule(name=NAMES, limit=st.none() | st.integers(1, 4), data=st.data())
+    def history(self, name: Name, limit: int | None, data: st.DataObject) -> None:
         if not (expected := self.model.history(name)):
             return
-        found = self.db.history(*name, limit=limit)
+        before_us = data.draw(st.none() | st.sampled_from(self.moments))
+        before = None if before_us is None else moment(before_us)
+        found = self.db.history(*name, limit=limit, before=before)
+        expected = [entry for entry in expected if before_us is None or entry.time_us < before_us]
         expected = expected if limit is None else expected[-limit:]
         assert [version.version_id for version in found] == [e.version_id for e in expected]
         assert [version.deleted for version in found] == [e.deleted for e in expected]
@@ -262,7 +273,28 @@ class FileMachine(Machine):
         self.directory.cleanup()
 
 
+class LeanMachine(FileMachine):
+    """In a file, with no value of the past in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = patch.object(_loading, "OLD_VALUES_SHARE", 0.0)
+        self.patch.start()
+
+    def made(self, value: Any) -> Any:
+        # Short ones would stay in memory.
+        if isinstance(value, bytes):
+            return value + bytes(100)
+        return {"value": value, "long": "x" * 60}
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.patch.stop()
+
+
 TestMemory = MemoryMachine.TestCase
 TestFile = FileMachine.TestCase
+TestLean = LeanMachine.TestCase
 TestMemory.settings = settings(max_examples=60, stateful_step_count=40)
 TestFile.settings = settings(max_examples=60, stateful_step_count=40)
+TestLean.settings = settings(max_examples=60, stateful_step_count=40)

@@ -21,10 +21,11 @@ from koru_delta import _json
 from koru_delta import _protocol as op
 from koru_delta._fetching import Fetcher, can_fetch
 from koru_delta._forks import open_sessions
-from koru_delta._hosts.answers import check_file_header, check_frames, progress_of
+from koru_delta._hosts.answers import check_frames
 from koru_delta._hosts.base import Host, InstanceLostError
-from koru_delta._hosts.choice import new_host, prepare_module
+from koru_delta._hosts.choice import prepare_module
 from koru_delta._hot_cache import HotCache
+from koru_delta._loading import Loading
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, Status, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from koru_delta._upkeep.upkeep import Upkeep
     from koru_delta._vectors import Matrix
 
-_READ_BYTES: Final = 960 * 1024
-"""Bytes read at a time when opening: the request stays within what the module keeps for it."""
-OLD_VALUES_SHARE: Final = 0.5
-"""Values of the past leave memory while more than this share of the engine's is in use."""
 _FRAME_OVERHEAD_BYTES: Final = 256
 _MAINTENANCE_SLICE: Final = 2048
 """Rows to code, or similarities to compute, in one go: what a request may have to wait for."""
@@ -56,7 +53,7 @@ _pack = REQUEST_HEADER.pack
 _SHRINKING: Final = frozenset({op.DELETE, op.ERASE})
 
 
-class Session:
+class Session(Loading):
     """One database, from open to close. Methods block unless they say otherwise."""
 
     def __init__(self, config: Config, *, blocking: bool = False) -> None:
@@ -136,106 +133,6 @@ class Session:
     def _mark_stale(self) -> None:
         """The engine holds versions that the file does not: the next call rebuilds it."""
         self._stale = True
-
-    def _load(self) -> tuple[Host, int]:
-        """A new instance with what the storage holds, and the sequence of the last frame."""
-        stored = self.storage if self.storage is not None and self.storage.exists else None
-        host = self._new_host(0 if stored is None else stored.size)
-        try:
-            if stored is not None:
-                sequence, valid, dropped = self._replay(host, stored, verify=False)
-                if not self.config.read_only:
-                    if valid < stored.size:
-                        stored.truncate(valid)
-                    self.recovered_bytes += dropped
-            else:
-                control = json.dumps(self._open_control(host, self.storage)).encode()
-                reply = self._checked(host, op.OPEN, pack(control=control))
-                sequence = reply[4]
-                if self.storage is not None:
-                    self.storage.create(check_file_header(reply[3]))
-        except BaseException:
-            host.close()
-            raise
-        return host, sequence
-
-    def _new_host(self, expected_bytes: int = 0) -> Host:
-        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
-        return new_host(self.config, self._module, expected_bytes)
-
-    def _open_control(self, host: Host, source: Storage | None) -> dict[str, Any]:
-        """How an instance is opened; from ``source`` its values of the past can be read again."""
-        budget = self.config.max_memory_bytes - host.memory_bytes
-        fetches = source is not None and can_fetch(source)
-        return {
-            "database_id": os.urandom(16).hex(),
-            "journal": self.storage is not None and not self.config.read_only,
-            "memory_budget": budget,
-            "aside_above": int(OLD_VALUES_SHARE * budget) if fetches else None,
-            "metric": self.config.vector_metric,
-            "vector_index": self.config.vector_index,
-        }
-
-    def _replay(
-        self, host: Host, storage: Storage, *, verify: bool, keeps_storage: bool = True
-    ) -> tuple[int, int, int]:
-        """Feed the log to a new instance: last sequence, valid bytes, dropped bytes."""
-        options = {"verify": verify}
-        sequence, progress = self._feed_all(host, storage, options, keeps_storage=keeps_storage)
-        return sequence, progress["valid_bytes"], progress["dropped_bytes"]
-
-    def _feed_all(
-        self, host: Host, storage: Storage, options: dict[str, bool], *, keeps_storage: bool = True
-    ) -> tuple[int, dict[str, Any]]:
-        """Feed the log to a new instance: last sequence, and what the log came to.
-
-        ``keeps_storage`` says that the storage is there as long as the instance.
-        """
-        control = {
-            "open": self._open_control(host, storage if keeps_storage else None),
-            "writable": not self.config.read_only,
-            "verify": False,
-            **options,
-        }
-        offset, want, size = 0, 0, storage.size
-        piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
-        while True:
-            length = min(max(want, piece), max(size - offset, 0))
-            reply = self._feed(host, storage, {**control, "offset": offset}, length, size)
-            if reply[0]:
-                raise_error(reply)
-            progress = progress_of(reply[2], offset, length, size)
-            if progress.valid_bytes is not None:
-                return reply[4], json.loads(reply[2])
-            offset, want = progress.offset, progress.want
-
-    @staticmethod
-    def _feed(
-        host: Host, storage: Storage, control: dict[str, Any], length: int, size: int
-    ) -> Reply:
-        """Hand one piece of the log over, by one copy where the storage can do that."""
-        offset = control["offset"]
-        options = json.dumps(control).encode()
-        read_into: Callable[[int, memoryview], int] | None = getattr(storage, "read_into", None)
-        if read_into is not None:
-            flags = op.FLAG_END if offset + length >= size else 0
-            head = _pack(0, 0, NOW, 0, 0, len(options), length, flags, 0, 0) + options
-            read = functools.partial(read_into, offset)
-            reply = host.call_reading(op.REPLAY, head, length, read)
-            if reply is not None:
-                return reply
-        # The storage has only copies to give, or became shorter: its writer has closed it.
-        data = storage.read(offset, length)
-        is_last = len(data) < length or offset + length >= size
-        flags = op.FLAG_END if is_last else 0
-        return host.call(op.REPLAY, pack(control=options, payload=data, flags=flags))
-
-    @staticmethod
-    def _checked(host: Host, opcode: int, request: bytes) -> Reply:
-        reply = host.call(opcode, request)
-        if reply[0]:
-            raise_error(reply)
-        return reply
 
     def close(self) -> None:
         """Write what is left, free the instance and unlock. A second call does nothing."""
@@ -372,7 +269,9 @@ class Session:
         if done is None:
             done = await self.in_thread(self.append, opcode, request)
         if done[0][0] == Status.FETCH:
-            done = await self.in_thread(self.append, opcode, request)
+            done = self._try_append_fetched(opcode, request, done[0])
+            if done is None:
+                done = await self.in_thread(self.append, opcode, request)
         reply, group = done
         if reply[0]:
             raise_error(reply, namespace, key)
@@ -390,23 +289,25 @@ class Session:
         """
         if reply[0] != Status.FETCH:
             return reply
-        fetcher = self._fetcher
-        found = None
-        if (
-            fetcher is not None
-            and fetcher.is_quick
-            and not self._stale
-            and self._lock.acquire(False)
-        ):
+        found: Reply | None = None
+        if self._lock.acquire(False):
             try:
-                found = fetcher.answer_quickly(self._host, opcode, request, reply)
-            except InstanceLostError as error:
-                raise self._lose(error) from error
+                found = self._fetch_quickly(opcode, request, reply)
             finally:
                 self._lock.release()
         if found is None:
             found = await self.in_thread(self.call, opcode, request)
         return found
+
+    def _fetch_quickly(self, opcode: int, request: bytes, reply: Reply) -> Reply | None:
+        """Fetch what a request takes if that is quick. The caller holds the instance."""
+        fetcher = self._fetcher
+        if fetcher is None or not fetcher.is_quick or self._stale:
+            return None
+        try:
+            return fetcher.answer_quickly(self._host, opcode, request, reply)
+        except InstanceLostError as error:
+            raise self._lose(error) from error
 
     def try_call(self, opcode: int, request: bytes) -> Reply | None:
         """Call the instance now; None if that would mean to wait."""
@@ -454,19 +355,34 @@ class Session:
                 self._rebuild()
             done = self._append(opcode, request)
             if done[0][0] == Status.FETCH:
-                done = self._append(opcode, request, self.call_held)
+                done = self._take(self.call_held(self._host, opcode, request))
             return done
 
-    def _append(
-        self,
-        opcode: int,
-        request: bytes,
-        call: Callable[[Host, int, bytes], Reply] | None = None,
-    ) -> tuple[Reply, Group | None]:
+    def _try_append_fetched(
+        self, opcode: int, request: bytes, reply: Reply
+    ) -> tuple[Reply, Group | None] | None:
+        """Carry out a write that takes values of the past; None if that would mean to wait."""
+        if not self._lock.acquire(False):
+            return None
+        try:
+            found = self._fetch_quickly(opcode, request, reply)
+            return None if found is None else self._take(found)
+        finally:
+            self._lock.release()
+
+    def _take(self, reply: Reply) -> tuple[Reply, Group | None]:
+        """Put a write's frames into the log. The caller has held the instance since."""
+        if reply[3]:
+            try:
+                check_frames(reply, self.log.taken)
+            except InstanceLostError as error:
+                raise self._lose(error) from error
+        return reply, self.log.append(reply[3], reply[4])
+
+    def _append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
         """Call the instance, and put a write's frames into the log in the engine's order."""
         try:
-            host = self._host
-            reply = host.call(opcode, request) if call is None else call(host, opcode, request)
+            reply = self._host.call(opcode, request)
             if reply[3]:
                 check_frames(reply, self.log.taken)
         except InstanceLostError as error:

@@ -164,9 +164,11 @@ class Namespace:
             self.name, prefix=prefix, start_after=start_after, limit=limit, at=at
         )
 
-    async def history(self, key: str, *, limit: int | None = None) -> list[Version]:
+    async def history(
+        self, key: str, *, limit: int | None = None, before: Time | None = None
+    ) -> list[Version]:
         """The versions of a key, oldest first, deletions included."""
-        return await self._database.history(self.name, key, limit=limit)
+        return await self._database.history(self.name, key, limit=limit, before=before)
 
     async def diff(
         self, key: str, v1: VersionLike | None = None, v2: VersionLike | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from koru_delta import _json
 from koru_delta import _protocol as op
@@ -12,25 +12,41 @@ from koru_delta._arguments import (
     version_id_bytes,
 )
 from koru_delta._operations.base import Operations
+from koru_delta._protocol import NOW
 from koru_delta._results.versions import Version, version_from_record, versions_from_payload
+from koru_delta._times import to_microseconds
+
+if TYPE_CHECKING:
+    from koru_delta._times import Time
 
 
 class History(Operations):
     """What looks at versions."""
 
-    async def history(self, namespace: str, key: str, *, limit: int | None = None) -> list[Version]:
+    async def history(
+        self, namespace: str, key: str, *, limit: int | None = None, before: Time | None = None
+    ) -> list[Version]:
         """The versions of a key, oldest first, deletions included.
 
         Args:
             namespace: Namespace of the key.
             key: The key; one that never was has no versions.
             limit: Only the newest so many; None for all.
+            before: Only those that were written before a time, or before a version: a history that
+                is longer than memory is read in pieces, the newest first.
 
         Raises:
-            ValidationError: For a bad name or limit.
+            ValidationError: For a bad name, limit or time.
+            LimitExceededError: If it is too much for memory at once.
+
+        Example:
+            >>> newest = await db.history("users", "alice", limit=1)
+            >>> await db.history("users", "alice", limit=1, before=newest[0])
+            [Version('users', 'alice', ...)]
         """
         control = {"limit": check_limit(limit)}
-        reply = await self._session.read(op.HISTORY, namespace, key, control=control)
+        at = NOW if before is None else max(0, to_microseconds(before) - 1)
+        reply = await self._session.read(op.HISTORY, namespace, key, at=at, control=control)
         return versions_from_payload(reply[2])
 
     async def version(self, version_id: VersionLike) -> Version:

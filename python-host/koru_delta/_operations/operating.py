@@ -18,6 +18,7 @@ from koru_delta._results.reports import (
     vector_stats,
 )
 from koru_delta.config import check_retention
+from koru_delta.errors import CorruptionError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -92,12 +93,17 @@ class Operating(Operations):
         return storage is not None and storage.kind != "memory"
 
     async def verify(self) -> VerifyReport:
-        """Rehash every version in memory, and read the whole file again with every link checked.
+        """Rehash every version, and read the whole file again with every link checked.
 
-        Takes memory for a second copy of the data while it runs, and linear time.
+        Versions whose values are in the file only are fetched for it, some at a time. Takes linear
+        time.
         """
         session = self._session
-        memory = json.loads((await session.read(op.VERIFY, long=True))[2])
+        try:
+            memory = json.loads((await session.read(op.VERIFY, long=True))[2])
+        except CorruptionError as error:
+            # A value that was to be fetched: the file is looked at next.
+            memory = {"versions": 0, "commits": 0, "head": self.head, "problems": [error.message]}
         problems: list[str] = memory["problems"]
         await session.log.reach()
         file = await session.in_thread(_verify_file, session)
