@@ -55,6 +55,21 @@ async def test_histories_of_keys_are_apart(db: Database) -> None:
     assert {version.key for version in await db.history("users", "bob")} == {"bob"}
 
 
+async def test_a_long_history_is_read_in_pieces(db: Database) -> None:
+    written = [await db.put("a", "k", turn) for turn in range(10)]
+    pieces: list[list[int]] = []
+    before: Version | None = None
+    while piece := await db.history("a", "k", limit=4, before=before):
+        pieces.insert(0, [version.value for version in piece])
+        before = piece[0]
+    assert pieces == [[0, 1], [2, 3, 4, 5], [6, 7, 8, 9]]
+    assert await db.history("a", "k", before=written[0]) == []
+    assert await db.history("a", "k", before=0) == []
+    moment = written[4].timestamp
+    assert await db.history("a", "k", before=moment) == written[:4]
+    assert await db.namespace("a").history("k", limit=1, before=moment) == [written[3]]
+
+
 @given(written=st.lists(values(), min_size=1, max_size=6))
 async def test_history_gives_back_every_value_exactly(db: Database, written: list[object]) -> None:
     await db.erase("values", "key")

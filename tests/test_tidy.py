@@ -104,6 +104,8 @@ def layer(module: str) -> str:
     first = module.split(".")[0]
     if first == "storage":  # The public name of what _storage holds.
         return "_storage"
+    if first in ("_loading", "_fetching"):  # Parts of an open database.
+        return "_session"
     named = ("_hosts", "_storage", "_session", "_upkeep", "_operations", "_memory", "_rag")
     if first in named:
         return first

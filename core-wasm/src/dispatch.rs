@@ -56,7 +56,10 @@ impl Instance {
                 Ok(Reply::flag(replay.maintain(control.budget, &control.texts)?))
             }
             _ => match self {
-                Self::Open(database) if opcode == op::FETCH => fetch(database, &request),
+                Self::Open(database) if opcode == op::FETCH => {
+                    database.clear_journal();
+                    fetch(database, &request)
+                }
                 Self::Open(database) => {
                     database.clear_journal();
                     database.acknowledge(request.acknowledged_sequence);

@@ -78,7 +78,7 @@ impl Engine {
     fn once(&mut self, opcode: u32, bytes: &[u8]) -> Answer {
         let answer = self.instance.call(opcode, bytes, || 1);
         let answer = answer.map(|reply| (reply.payload.into_owned(), reply.flags));
-        if let (Some(database), true) = (self.instance.database(), opcode != op::FETCH) {
+        if let Some(database) = self.instance.database() {
             if answer.is_ok() {
                 self.file.extend(database.journal());
             }

@@ -117,7 +117,8 @@ class Fetcher:
         head = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, 0, size, 0, 0, 0)
         started = perf_counter()
         reply = host.call_reading(op.FETCH, head, size, functools.partial(self._read, stretches))
-        self._slowness += _SLOWNESS_WEIGHT * (perf_counter() - started - self._slowness)
+        if size <= _QUICK_BYTES:
+            self._slowness += _SLOWNESS_WEIGHT * (perf_counter() - started - self._slowness)
         if reply is None:
             offset = stretches[0][0]
             raise CorruptionError(

@@ -268,19 +268,28 @@ class Session(Loading):
         done = None if long else self.try_append(opcode, request)
         if done is None:
             done = await self.in_thread(self.append, opcode, request)
-        if done[0][0] == Status.FETCH:
-            done = self._try_append_fetched(opcode, request, done[0])
-            if done is None:
-                done = await self.in_thread(self.append, opcode, request)
         reply, group = done
         if reply[0]:
-            raise_error(reply, namespace, key)
+            reply, group = await self._append_fetched(opcode, request, reply)
+            if reply[0]:
+                raise_error(reply, namespace, key)
         if group is not None:
             if self.blocking:
                 group.wait()
             else:
                 await group
         return reply
+
+    async def _append_fetched(
+        self, opcode: int, request: bytes, reply: Reply
+    ) -> tuple[Reply, Group | None]:
+        """As :meth:`fetched`, of a write."""
+        if reply[0] != Status.FETCH:
+            return reply, None
+        done = self._try_append_fetched(opcode, request, reply)
+        if done is None:
+            done = await self.in_thread(self.append, opcode, request)
+        return done
 
     async def fetched(self, reply: Reply, opcode: int, request: bytes) -> Reply:
         """What a request comes to that had no answer yet.

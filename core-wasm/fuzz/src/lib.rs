@@ -111,8 +111,19 @@ pub struct Engine {
 impl Engine {
     /// An empty database.
     pub fn open() -> Self {
+        Self::open_with(open_control())
+    }
+
+    /// An empty database that keeps no value of the past in memory.
+    pub fn open_lean() -> Self {
+        let mut control = open_control();
+        control["aside_above"] = json!(0);
+        Self::open_with(control)
+    }
+
+    fn open_with(control: Value) -> Self {
         let mut engine = Self::default();
-        let control = open_control().to_string();
+        let control = control.to_string();
         let parts = Parts { control: control.as_bytes(), ..Parts::default() };
         engine.send(op::OPEN, &parts).expect("an empty database opens");
         engine
@@ -127,10 +138,14 @@ impl Engine {
 
     /// Sends the bytes of a request, whatever they are.
     pub fn send_bytes(&mut self, opcode: u32, bytes: &[u8]) -> Answer {
-        let answer = self
-            .instance
-            .call(opcode, bytes, || 0)
-            .map(|reply| (reply.payload.into_owned(), reply.flags));
+        let mut answer = self.call(opcode, bytes);
+        // Some need one value to know which other they need.
+        for _ in 0..10_000 {
+            if answer.as_ref().err().map(|error| error.kind) != Some(Kind::Fetch) {
+                break;
+            }
+            answer = self.fetch().and_then(|()| self.call(opcode, bytes));
+        }
         if let Some(database) = self.instance.database() {
             if answer.is_ok() {
                 self.log.extend(database.journal());
@@ -141,6 +156,30 @@ impl Engine {
             assert!(!error.message.is_empty());
         }
         answer
+    }
+
+    fn call(&mut self, opcode: u32, bytes: &[u8]) -> Answer {
+        let reply = self.instance.call(opcode, bytes, || 0)?;
+        Ok((reply.payload.into_owned(), reply.flags))
+    }
+
+    /// Hands over what the engine wants of the log.
+    fn fetch(&mut self) -> Result<(), Error> {
+        let mut brought = Vec::new();
+        loop {
+            let parts = Parts { payload: &brought, ..Parts::default() };
+            let (stretches, flags) = self.call(op::FETCH, &request(&parts, 0, 0, 0))?;
+            if flags & op::REPLY_TRUE != 0 {
+                return Ok(());
+            }
+            brought = Vec::new();
+            for stretch in stretches.chunks_exact(12) {
+                let offset = u64::from_le_bytes(stretch[..8].try_into().expect("eight bytes"));
+                let length = u32::from_le_bytes(stretch[8..].try_into().expect("four bytes"));
+                let offset = usize::try_from(offset).expect("the log is short");
+                brought.extend(&self.log[offset..offset + length as usize]);
+            }
+        }
     }
 
     /// Puts a value, which must be accepted.

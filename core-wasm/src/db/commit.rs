@@ -172,14 +172,22 @@ impl Database {
                 bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 } + derived.sum::<usize>();
             self.set_aside(2 * bytes, self.visible_timestamp);
             if let Err(error) = self.check_budget(drafts.len(), bytes, Reserve::Whole) {
-                // Text indexes can be made again; what is written has to fit.
-                if !self.derived.drop_texts() {
-                    return Err(error);
-                }
-                self.check_budget(drafts.len(), bytes, Reserve::Whole)?;
+                self.make_room(drafts.len(), bytes).map_err(|()| error)?;
             }
         }
         self.versions.reserve(drafts.len())
+    }
+
+    /// Lets go of what can be had again, until there is memory for a group that has to fit.
+    fn make_room(&mut self, count: usize, bytes: usize) -> core::result::Result<(), ()> {
+        let fits = |database: &Self| database.check_budget(count, bytes, Reserve::Whole).is_ok();
+        if (self.set_all_aside(self.visible_timestamp) && fits(self))
+            || (self.derived.drop_texts() && fits(self))
+        {
+            Ok(())
+        } else {
+            Err(())
+        }
     }
 
     fn add_vector(&mut self, draft: &Draft<'_>) -> Result<Option<At>> {

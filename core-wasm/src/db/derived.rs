@@ -38,6 +38,8 @@ pub(super) struct Derived {
     spaces: BTreeMap<Box<str>, Space>,
     /// Overwritten versions whose entries go when the commit of that time is acknowledged.
     retiring: VecDeque<(u64, Place)>,
+    /// Whether some of those may have times that are earlier than those of others before them.
+    is_out_of_order: bool,
     /// Whether what is defined is here: not while a log is replayed.
     is_restored: bool,
 }
@@ -140,6 +142,7 @@ impl Derived {
 
     /// A version that is the key's value as of some moment that is not acknowledged any more.
     pub(super) fn retire_later(&mut self, timestamp: u64, place: Place) {
+        self.is_out_of_order = true;
         self.retiring.push_back((timestamp, place));
     }
 
@@ -152,6 +155,7 @@ impl Derived {
             self.retiring.pop_front();
             self.remove(place, versions);
         }
+        self.is_out_of_order &= !self.retiring.is_empty();
     }
 
     /// A version of a namespace is about to go for good.
@@ -169,9 +173,10 @@ impl Derived {
         }
     }
 
-    /// Whether entries of an overwritten version are still to be taken away. Linear in those that are.
+    /// Whether entries are still to be taken away of a version that is overwritten as of what is
+    /// acknowledged.
     pub(super) fn is_retiring(&self, place: Place) -> bool {
-        self.retiring.iter().any(|(_, retiring)| *retiring == place)
+        self.is_out_of_order && self.retiring.iter().any(|(_, retiring)| *retiring == place)
     }
 
     /// Takes the words of erased versions out of memory.

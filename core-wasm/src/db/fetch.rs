@@ -28,6 +28,9 @@ use super::Database;
 use super::verify::Verification;
 use super::versions::{Place, Version, Wanted};
 
+/// Memory that a fetched record takes beside its bytes.
+const FETCHED_ROOM: usize = 64;
+
 /// What the request under way needs of the file.
 #[derive(Debug, Default)]
 pub(super) struct Fetch {
@@ -61,9 +64,9 @@ impl Database {
     }
 
     /// Sets all old values aside that can be; whether any was.
-    pub(super) fn set_all_aside(&mut self) -> bool {
+    pub(super) fn set_all_aside(&mut self, until: u64) -> bool {
         let before = self.versions.aside().0;
-        self.set_aside(usize::MAX, self.visible_timestamp);
+        self.set_aside(usize::MAX, until);
         self.versions.aside().0 > before
     }
 
@@ -152,7 +155,8 @@ impl Database {
         }
         let bytes = self.versions.wanted().bytes();
         let mut places = self.versions.wanted().take().ok_or_else(|| no_room(bytes))?;
-        let bytes = places.iter().map(|place| self.versions.record_len(*place)).sum();
+        let bytes = places.iter().map(|place| self.versions.record_len(*place) + FETCHED_ROOM);
+        let bytes = bytes.sum();
         if self.check_room(bytes).is_err() {
             return Err(no_room(bytes));
         }

@@ -222,7 +222,12 @@ impl Database {
         // The records are in memory already; their places and names are not.
         let bytes = bytes.sum::<usize>() / 2 + vectors.len() / 4;
         self.set_aside(2 * bytes, self.timestamp);
-        self.check_budget(group.entries.len(), bytes, Reserve::Nothing)?;
+        if let Err(error) = self.check_budget(group.entries.len(), bytes, Reserve::Nothing) {
+            if !self.set_all_aside(self.timestamp) {
+                return Err(error);
+            }
+            self.check_budget(group.entries.len(), bytes, Reserve::Nothing)?;
+        }
         self.versions.reserve(group.entries.len())?;
         let mut latest = self.timestamp;
         for entry in group.entries {

@@ -181,7 +181,7 @@ impl Database {
     fn make_text(&mut self, namespace: &str) -> Result<()> {
         match self.try_make_text(namespace) {
             // Values of the past may still take what it needs.
-            Err(_) if self.set_all_aside() => self.try_make_text(namespace),
+            Err(_) if self.set_all_aside(self.visible_timestamp) => self.try_make_text(namespace),
             made => made,
         }
     }

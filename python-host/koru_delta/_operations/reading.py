@@ -64,11 +64,12 @@ class Reading(Operations):
         reply = session.try_call(op.GET, request)
         if reply is None:
             reply = await session.in_thread(session.call, op.GET, request)
-        if reply[0]:
-            reply = await session.fetched(reply, op.GET, request)
         status, found, data, _, _ = reply
         if status:
-            raise_error(reply, namespace, key)
+            reply = await session.fetched(reply, op.GET, request)
+            status, found, data, _, _ = reply
+            if status:
+                raise_error(reply, namespace, key)
         if not found & REPLY_TRUE:
             return default
         if found & REPLY_BYTES:
