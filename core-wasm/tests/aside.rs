@@ -11,6 +11,9 @@
 
 use koru_delta_core::dispatch::Instance;
 use koru_delta_core::error::{Error, Kind};
+use koru_delta_core::limits::{MAX_FETCH_BYTES, MAX_FETCH_GAP_BYTES, MIN_ASIDE_BYTES};
+use koru_delta_core::log::frame::FRAME_HEADER_BYTES;
+use koru_delta_core::log::record::RECORD_HEADER_BYTES;
 use koru_delta_core::protocol as op;
 use serde_json::{Value, json};
 
@@ -39,6 +42,8 @@ struct Engine {
     /// Whether old values are set aside.
     is_lean: bool,
     fetched: usize,
+    /// How many stretches it was asked for at a time, and how many bytes.
+    asked: Vec<(usize, usize)>,
 }
 
 impl Engine {
@@ -121,6 +126,7 @@ impl Engine {
             brought.extend(&self.file[offset..end]);
         }
         self.fetched += brought.len();
+        self.asked.push((stretches.len() / 12, brought.len()));
         brought
     }
 
@@ -548,4 +554,50 @@ fn what_is_not_acknowledged_sets_nothing_aside() {
     let (value, _) = engine.once(op::GET, &bytes).unwrap();
     assert!(value.len() > 200, "the value that is acknowledged");
     assert_eq!(engine.stats()["aside"], before);
+}
+
+/// Puts values, one after the other, under their keys.
+fn written(values: &[(&str, usize)]) -> Engine {
+    let mut engine = Engine::open(true);
+    for (index, (key, length)) in values.iter().enumerate() {
+        let value = json!("x".repeat(length - 2)).to_string();
+        let ask = Ask { space: "n", key, payload: value.as_bytes(), ..Ask::default() };
+        engine.ask_at(START + index as u64, op::PUT, &ask).unwrap();
+    }
+    engine
+}
+
+#[test]
+fn short_records_stay_in_memory() {
+    for (length, aside) in [(MIN_ASIDE_BYTES - 1, 0), (MIN_ASIDE_BYTES, 1)] {
+        let value = length - RECORD_HEADER_BYTES - 2;
+        let mut engine = written(&[("k", value), ("k", 9), ("k", 9), ("k", 9)]);
+        assert_eq!(engine.stats()["aside"], aside, "{length}");
+    }
+}
+
+#[test]
+fn frames_that_lie_close_to_each_other_are_read_in_one_go() {
+    let filler = MAX_FETCH_GAP_BYTES - 2 * 80 - FRAME_HEADER_BYTES - RECORD_HEADER_BYTES - 2;
+    for (length, stretches) in [(filler, 1), (filler + 1, 2)] {
+        let values = [("k", 200), ("f", length), ("k", 200), ("k", 9), ("k", 9)];
+        let mut engine = written(&values);
+        engine.ask_at(0, op::HISTORY, &Ask { space: "n", key: "k", ..Ask::default() }).unwrap();
+        assert_eq!(engine.asked.len(), 1);
+        assert_eq!(engine.asked[0].0, stretches, "{length}");
+    }
+}
+
+#[test]
+fn what_is_long_is_read_in_parts() {
+    let most = MAX_FETCH_BYTES.min(BUDGET / 32);
+    let mut engine = overwritten(12, most / 3);
+    let ask = Ask { space: "n", key: "k", ..Ask::default() };
+    let (payload, _) = engine.ask_at(0, op::HISTORY, &ask).unwrap();
+    assert_eq!(payload[..4], 13_u32.to_le_bytes());
+    assert_eq!(engine.asked.len(), 6, "two fit in each");
+    assert!(engine.asked.iter().all(|(_, bytes)| *bytes <= most));
+    let mut engine = overwritten(2, 2 * most);
+    engine.ask_at(0, op::HISTORY, &ask).unwrap();
+    assert!(engine.asked.iter().all(|(_, bytes)| *bytes > most), "longer ones by themselves");
 }
