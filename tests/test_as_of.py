@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
-from koru_delta import Database, KeyNotFoundError, ValidationError, Version
+from koru_delta import Database, KeyNotFoundError, ValidationError, Version, _loading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 ONE_US = datetime.timedelta(microseconds=1)
 YEAR_SECONDS = 31_556_952
@@ -196,3 +197,24 @@ async def test_a_moment_between_two_writes_sees_the_earlier(db: Database) -> Non
     assert await db.get_at("users", "alice", second.timestamp - ONE_US) == 1
     assert await db.get_at("users", "alice", second.timestamp) == 2
     assert first.timestamp < second.timestamp
+
+
+async def test_the_past_is_the_same_out_of_the_file(
+    open_database: Callable[..., Awaitable[Database]],
+) -> None:
+    with patch.object(_loading, "OLD_VALUES_SHARE", 0.0):
+        db = await open_database()
+        values = [{"turn": turn, "text": f"a red fish at turn {turn} " * 40} for turn in range(30)]
+        written = [await db.put("a", "k", value) for value in values]
+        for version, value in zip(written, values, strict=True):
+            assert await db.get("a", "k", at=version) == value
+            assert [record.value for record in await db.query("a", at=version)] == [value]
+            assert [match.key for match in await db.search("a", "fish", at=version)] == ["k"]
+        assert [version.value for version in await db.history("a", "k")] == values
+        assert (await db.restore("a", "k", written[2])).value == values[2]
+        assert (await db.compact()).versions_after == 31
+    assert await db.get("a", "k", at=written[7]) == values[7]
+    assert (await db.verify()).ok
+    stats = await db.stats()
+    # In memory there is no file, and one in IndexedDB can only be awaited.
+    assert (stats.versions_on_disk > 20) is (stats.storage in ("file", "opfs"))

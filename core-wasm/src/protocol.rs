@@ -85,7 +85,8 @@ pub const GET_MANY: u32 = 6;
 pub const CONTAINS: u32 = 7;
 /// Write a deleted version. Reply flag: whether there was something to delete.
 pub const DELETE: u32 = 8;
-/// List the versions of a key, oldest first. Control: `LimitControl`. Reply: versions.
+/// List the versions of a key, oldest first, up to the as-of time. Control: `LimitControl`. Reply:
+/// versions.
 pub const HISTORY: u32 = 9;
 /// Find a version by its id (the payload). Reply: its record.
 pub const VERSION: u32 = 10;

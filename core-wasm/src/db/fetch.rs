@@ -81,7 +81,7 @@ impl Database {
     /// What the request that begins now will want. To be called before each; what was fetched for
     /// another one is let go of.
     pub fn begin_request(&mut self) -> Rc<Wanted> {
-        if self.versions.aside().0 > 0 {
+        if self.options.aside_above.is_some() {
             let verification = self.fetch.verification.take();
             if self.fetch.is_for_next {
                 self.fetch = Fetch { verification, ..Fetch::default() };
@@ -158,7 +158,8 @@ impl Database {
         let bytes = places.iter().map(|place| self.versions.record_len(*place) + FETCHED_ROOM);
         let bytes = bytes.sum();
         if self.check_room(bytes).is_err() {
-            return Err(no_room(bytes));
+            self.set_all_aside(self.visible_timestamp);
+            self.check_room(bytes).map_err(|_| no_room(bytes))?;
         }
         places.reverse();
         self.fetch.places = places;

@@ -262,21 +262,17 @@ impl Database {
             (time <= as_of).then_some((next, time))
         };
         let Some(version) = self.versions.get(place) else { return true };
-        let Some((mut after, held_until)) = next(place).filter(|_| version.timestamp <= as_of)
-        else {
+        if version.timestamp > as_of {
             return true; // Written since.
+        }
+        let held_until = match next(place) {
+            Some((_, time)) => time,
+            None if self.versions.holds_value(place) => return true,
+            None => version.timestamp,
         };
-        if rules.since.is_some_and(|since| held_until > since) {
-            return true;
-        }
-        let Some(kept) = rules.versions else { return false };
-        for _ in 1..kept {
-            match next(after) {
-                Some((later, _)) => after = later,
-                None => return true,
-            }
-        }
-        false
+        let mut later = core::iter::successors(Some(place), |place| Some(next(*place)?.0));
+        rules.since.is_some_and(|since| held_until > since)
+            || rules.versions.is_some_and(|kept| later.nth(kept).is_none())
     }
 
     /// What a snapshot of what is acknowledged would come to. Linear in the versions held.

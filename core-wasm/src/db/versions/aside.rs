@@ -224,7 +224,9 @@ impl Versions {
 
     /// Gives back what was fetched.
     pub(in crate::db) fn release_fetched(&mut self) {
-        self.fetched.clear();
-        self.fetched_bytes = 0;
+        if self.fetched_bytes > 0 {
+            self.fetched.clear();
+            self.fetched_bytes = 0;
+        }
     }
 }
