@@ -99,6 +99,7 @@ class Operating(Operations):
         time.
         """
         session = self._session
+        memory: dict[str, Any]
         try:
             memory = json.loads((await session.read(op.VERIFY, long=True))[2])
         except CorruptionError as error:
