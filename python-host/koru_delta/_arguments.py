@@ -237,18 +237,16 @@ def similar_control(
     queries: int, top_k: int, threshold: float | None, model: str | None, exact: bool
 ) -> dict[str, Any]:
     """The control object of a search by vector."""
-    check_top_k(top_k)
+    control: dict[str, Any] = {"queries": queries, "top_k": check_top_k(top_k)}
     if threshold is not None:
-        threshold = _finite("the threshold", threshold)
         # Scores are float32: past its range all thresholds are the same.
-        threshold = max(-_MAX_THRESHOLD, min(_MAX_THRESHOLD, threshold))
-    return {
-        "queries": queries,
-        "top_k": top_k,
-        "threshold": threshold,
-        "model": None if model is None else check_text("model", model),
-        "exact": bool(exact),
-    }
+        finite = _finite("the threshold", threshold)
+        control["threshold"] = max(-_MAX_THRESHOLD, min(_MAX_THRESHOLD, finite))
+    if model is not None:
+        control["model"] = check_text("model", model)
+    if exact:
+        control["exact"] = True
+    return control
 
 
 def check_top_k(top_k: int) -> int:

@@ -99,6 +99,8 @@ pub use sorter::Sorter;
 #[derive(Clone, Debug)]
 pub struct Filter {
     tree: path::Node,
+    /// The path of each condition, by its position.
+    fields: Vec<Box<str>>,
     expression: evaluate::Expression,
 }
 
@@ -113,8 +115,7 @@ impl Filter {
     /// [`crate::limits::MAX_FILTER_CONDITIONS`], [`crate::limits::MAX_REGEX_BYTES`],
     /// [`crate::limits::MAX_REGEX_PROGRAM_BYTES`].
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let (tree, expression) = filter::parse(json)?;
-        Ok(Self { tree, expression })
+        filter::parse(json)
     }
 
     /// Whether `value`, the bytes of a validated JSON value, matches.

@@ -19,6 +19,7 @@ from koru_delta._query_arguments import (
     order_list,
     query_control,
 )
+from koru_delta._replies import raise_error
 from koru_delta._results.matches import Record, records_from_payload
 from koru_delta._results.reports import Explanation, Index, View
 from koru_delta._times import to_microseconds
@@ -53,25 +54,26 @@ class TimedReads(Operations):
         payload: bytes | None = None,
     ) -> Reply:
         payload = filter_bytes(where) if payload is None else payload
+        session = self._session
+        options = _json.options(control)
+        request = session.request(namespace, key, at, options, payload, 0, 0, vector)
         # What is asked for differs from time to time; by which fields tends to come again.
         taken = self._taken_seconds
         ordered = None if control is None else str(control.get("order_by"))
         kind = (opcode, namespace, ordered, None if where is None else tuple(where))
-        long = taken.get(kind, 1.0) > _LONG_SECONDS
         start = perf_counter()
-        reply = await self._session.read(
-            opcode, namespace, key,
-            at=at, control=control, payload=payload, vector=vector, long=long,
-        )  # fmt: skip
+        is_long = taken.get(kind, 1.0) > _LONG_SECONDS
+        reply = None if is_long else session.try_call(opcode, request)
+        if reply is None:
+            reply, seconds = await self._answer_later(opcode, request)
+        else:
+            seconds = perf_counter() - start
+        if reply[0]:
+            raise_error(reply, namespace, key, item="query")
         if len(taken) >= _REMEMBERED:
             taken.clear()
-        taken[kind] = perf_counter() - start
+        taken[kind] = seconds
         return reply
-
-    async def _records(self, payload: bytes) -> list[Record]:
-        if len(payload) > _LONG_BYTES:
-            return await self._session.in_thread(records_from_payload, payload)
-        return records_from_payload(payload)
 
 
 class Querying(TimedReads):
@@ -118,7 +120,9 @@ class Querying(TimedReads):
             control=query_control(order_by, limit, offset, select), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
-        return await self._records(reply[2])
+        if len(reply[2]) > _LONG_BYTES:
+            return await self._session.in_thread(records_from_payload, reply[2])
+        return records_from_payload(reply[2])
 
     async def count(
         self, namespace: str, where: Mapping[str, Any] | None = None, *, at: Time | None = None
@@ -279,7 +283,9 @@ class Querying(TimedReads):
             op.VIEW, "", check_text("the view", name),
             control=query_control(None, limit, offset), at=to_microseconds(at),
         )  # fmt: skip
-        return await self._records(reply[2])
+        if len(reply[2]) > _LONG_BYTES:
+            return await self._session.in_thread(records_from_payload, reply[2])
+        return records_from_payload(reply[2])
 
     async def drop_view(self, name: str) -> bool:
         """Drop a view; False if there was none. The values that it showed stay."""

@@ -16,7 +16,7 @@ impl All {
         let index = |field: &&str| {
             let mut index = FieldIndex::new(field).unwrap();
             for (place, document) in (0..).zip(documents) {
-                index.insert(place, document.as_bytes());
+                index.insert(place, document.as_bytes(), &());
             }
             index
         };
@@ -27,7 +27,7 @@ impl All {
         self.0.iter().find(|index| index.field() == field)
     }
 
-    fn places(&self, plan: &Plan) -> BTreeSet<u32> {
+    fn places(&self, plan: &Plan<'_>) -> BTreeSet<u32> {
         let parts = plan.parts.iter();
         parts.flat_map(|(field, lookup)| self.index(field).unwrap().places(lookup)).collect()
     }
@@ -40,6 +40,10 @@ impl Indexes for All {
 
     fn is_single_valued(&self, field: &str) -> bool {
         self.index(field).is_some_and(FieldIndex::is_single_valued)
+    }
+
+    fn is_exact(&self, field: &str, lookup: &Lookup) -> bool {
+        self.index(field).is_some_and(|index| index.is_exact(lookup))
     }
 }
 
@@ -68,6 +72,7 @@ proptest! {
             let places = indexes.places(&plan);
             let expected = scan(&compiled, &texts);
             prop_assert!(expected.is_subset(&places), "{} {:?}", filter, plan);
+            prop_assert!(!plan.is_exact || places == expected, "{} {:?}", filter, plan);
             prop_assert!(places.len() <= plan.documents);
             prop_assert_eq!(compiled.plan(&indexes, plan.documents), None);
         }
@@ -82,17 +87,17 @@ proptest! {
         let all = Lookup::Range(core::ops::Bound::Unbounded, core::ops::Bound::Unbounded);
         let mut index = FieldIndex::new(&field).unwrap();
         for (place, document) in (0..).zip(&documents) {
-            index.insert(place, document.to_string().as_bytes());
+            index.insert(place, document.to_string().as_bytes(), &());
         }
         prop_assert_eq!(index.documents(), documents.len());
         let kept = documents.len() / 2;
         for (place, document) in (0..).zip(&documents).skip(kept) {
-            index.remove(place, with_decoys(document, &decoy.to_string()).as_bytes());
+            index.remove(place, with_decoys(document, &decoy.to_string()).as_bytes(), &());
         }
         let places: BTreeSet<u32> = index.places(&all).collect();
         prop_assert!(places.into_iter().eq((0..).take(kept)));
         for (place, document) in (0..).zip(&documents).take(kept) {
-            index.remove(place, document.to_string().as_bytes());
+            index.remove(place, document.to_string().as_bytes(), &());
         }
         prop_assert!(index.documents() == 0 && index.count(&all, 1) == 0);
         prop_assert!(index.is_single_valued() && index.bytes() == 0);
@@ -113,7 +118,7 @@ proptest! {
             Some(runs) => {
                 let mut out = Vec::new();
                 for run in runs {
-                    let mut places: Vec<u32> = run.iter().collect();
+                    let mut places: Vec<u32> = run.places.iter().collect();
                     places.sort_by_key(|place| key(*place));
                     out.extend(places);
                 }
@@ -129,7 +134,7 @@ fn plan(filter: &str, fields: &[&str], documents: &[&str]) -> Option<(usize, Vec
     let documents: Vec<String> = documents.iter().map(|one| (*one).to_owned()).collect();
     let filter = Filter::parse(filter.as_bytes()).unwrap();
     let plan = filter.plan(&All::of(fields, &documents), usize::MAX)?;
-    Some((plan.documents, plan.parts.into_iter().map(|(field, _)| field).collect()))
+    Some((plan.documents, plan.parts.iter().map(|(field, _)| (*field).to_owned()).collect()))
 }
 
 #[test]
