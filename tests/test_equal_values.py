@@ -180,7 +180,9 @@ async def test_few_rows_of_an_index_are_searched_without_loss(
     exact = await db.similar("n", vectors[5], 10, where={"$and": [where, {}]}, exact=True)
     found = await db.similar("n", vectors[5], 10, where=where)
     if vector_index == "quantized":
-        assert {match.key for match in found} <= {record.key for record in await db.query("n", where)}
+        assert {match.key for match in found} <= {
+            record.key for record in await db.query("n", where)
+        }
     else:
         assert found == exact
     assert not {"0102", "0199", "0296"} & {match.key for match in found}

@@ -40,7 +40,8 @@ async def test_each_part_is_there_whichever_is_looked_at_first(db: Database) -> 
     assert isinstance(wanted["timestamp"], datetime.datetime)
     _, near, told = await again(db)
     assert (near.snippet, near.highlights) == (None, ())
-    assert told.snippet is not None and told.highlights
+    assert told.snippet is not None
+    assert told.highlights
 
 
 async def again(db: Database) -> tuple[Record, Match, Match]:

@@ -35,6 +35,7 @@ _MAX_TOP_K: Final = 10_000
 _MAX_THRESHOLD: Final = 3.0e38
 _EMBED_BYTES: Final = 4 * 1024 * 1024
 """Vectors and values of one commit of a batch of vectors."""
+_UNCHANGED: Final = frozenset({str, int, bool, type(None)})
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -266,6 +267,14 @@ def where_bytes(where: object) -> bytes:
             f"where is of type {type(where).__name__}, which is no dict",
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
         )
+    if len(where) == 1 and type(where) is dict:
+        # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
+        ((name, value),) = where.items()
+        if type(name) is str and type(value) in _UNCHANGED:
+            try:
+                return _json.dumps(where)
+            except (TypeError, ValueError):
+                pass  # The place of what it refuses is found below.
     return _json.encode(where)[1]
 
 

@@ -66,6 +66,12 @@ impl Database {
     /// # Errors
     /// `Invalid` for a bad filter or order.
     pub fn select(&self, select: &Select<'_>) -> Result<Selected<'_>> {
+        if let Some((field, places)) = self.one_value(select) {
+            let mut run = Run::new(self, select, None);
+            let records = run.of_value((field, places), false);
+            run.explanation.returned = records.len();
+            return Ok((records, run.explanation));
+        }
         let filter = select.filter.map(Filter::parse).transpose()?;
         let order = Order::parse(select.order)?;
         let mut run = Run::new(self, select, filter.as_ref());
@@ -85,20 +91,16 @@ impl Database {
                 }
             }
             Source::Value { field, places, equal } => {
-                run.explanation.path = "index";
-                run.explanation.index = Some(field.to_owned());
                 match by_key(&order, equal.then_some(field)) {
-                    Some(descending) => {
-                        let mut records = Vec::new();
-                        run.by_key(places, descending, &mut records);
-                        records.into_iter().skip(select.offset).collect()
+                    Some(descending) => run.of_value((field, places), descending),
+                    None => {
+                        run.by_index(field.to_owned());
+                        run.sorted(run.visible(places), &order)?
                     }
-                    None => run.sorted(run.visible(places), &order)?,
                 }
             }
             Source::Index(field, places) => {
-                run.explanation.path = "index";
-                run.explanation.index = Some(field);
+                run.by_index(field);
                 let places = places.into_iter();
                 let places = places.filter(|place| self.versions.is_visible(*place, horizon));
                 run.sorted(places, &order)?
@@ -122,8 +124,12 @@ impl Database {
     /// `Invalid` for a bad filter.
     pub fn count(&self, namespace: &str, filter: Option<&[u8]>, at: u64) -> Result<usize> {
         let select = Select { namespace, filter, order: b"[]", offset: 0, limit: Some(0), at };
-        let filter = select.filter.map(Filter::parse).transpose()?;
         let horizon = self.horizon(at);
+        if let Some((_, places)) = self.one_value(&select) {
+            let visible = |place: &Place| self.versions.is_visible(*place, horizon);
+            return Ok(places.iter().filter(visible).count());
+        }
+        let filter = select.filter.map(Filter::parse).transpose()?;
         if let Some(count) = self.counted(&select, filter.as_ref(), horizon) {
             return Ok(count);
         }
@@ -300,6 +306,21 @@ impl<'a, 's> Run<'a, 's> {
             }
         }
         Ok(sorter.finish())
+    }
+
+    /// Notes that candidates are those of an index.
+    fn by_index(&mut self, fields: String) {
+        self.explanation.path = "index";
+        self.explanation.index = Some(fields);
+    }
+
+    /// Selects from the places of one value of an index, in the order of their keys.
+    fn of_value(&mut self, (field, places): (&str, &Places), descending: bool) -> Vec<&'a Record> {
+        self.by_index(field.to_owned());
+        let mut records = Vec::new();
+        self.by_key(places, descending, &mut records);
+        records.drain(..self.offset.min(records.len()));
+        records
     }
 
     /// How many are to be found, with those to leave out.

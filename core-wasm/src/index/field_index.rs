@@ -277,10 +277,15 @@ impl FieldIndex {
     }
 
     /// The documents that a lookup of one value finds, each once, if they are all in one set.
-    pub fn run<'i>(&'i self, lookup: &Lookup) -> Option<Run<'i>> {
+    pub fn run(&self, lookup: &Lookup) -> Option<Run<'_>> {
         let Lookup::Points(points) = lookup else { return None };
         let [point] = points.as_slice() else { return None };
-        let key = point.get(..MAX_INDEX_KEY_BYTES).unwrap_or(point);
+        self.run_of(point)
+    }
+
+    /// The documents that stand at an encoded value, each once, if they are all in one set.
+    pub fn run_of(&self, value: &[u8]) -> Option<Run<'_>> {
+        let key = value.get(..MAX_INDEX_KEY_BYTES).unwrap_or(value);
         let entry = self.map.get_key_value(key).filter(|_| self.wide.is_empty());
         entry.map(Run::of)
     }

@@ -58,6 +58,7 @@ mod aggregate;
 mod control;
 pub(crate) mod cursor;
 pub(crate) mod encode;
+mod equality;
 mod evaluate;
 mod exact;
 mod fields;
@@ -77,6 +78,7 @@ use crate::error::Result;
 
 pub use aggregate::Aggregation;
 pub(crate) use control::check_path;
+pub use equality::equality;
 pub(crate) use fields::Field;
 pub use groups::Groups;
 pub use order::{Order, SortKey};

@@ -23,9 +23,6 @@ use crate::query::evaluate::{Expression, Test};
 use crate::query::literal::Literal;
 use crate::sort::sort;
 
-/// The encoding of most values fits.
-const SHORT_BYTES: usize = 40;
-
 /// What an index is asked for, in encoded values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
@@ -227,7 +224,7 @@ fn lookup(test: &Test) -> Option<Lookup> {
 }
 
 fn encoded(literal: &Literal) -> Vec<u8> {
-    let mut out = Vec::with_capacity(SHORT_BYTES);
+    let mut out = Vec::with_capacity(encode::SHORT_BYTES);
     encode::literal(literal, &mut out);
     out
 }

@@ -21,10 +21,10 @@ from koru_delta._query_arguments import (
 )
 from koru_delta._replies import raise_error
 from koru_delta._results.matches import Record, records_from_payload
-from koru_delta._results.reports import Explanation, Index, View
 from koru_delta._times import to_microseconds
 
 if TYPE_CHECKING:
+    from koru_delta._results.reports import Explanation, Index, View
     from koru_delta._times import Time
     from koru_delta.config import Config
 
@@ -201,6 +201,8 @@ class Querying(TimedReads):
             control=query_control(order_by, limit, offset), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
+        from koru_delta._results.reports import Explanation  # Here: few need it at once.
+
         return Explanation(**_json.loads(reply[2]))
 
     async def create_index(self, namespace: str, field: str) -> bool:
@@ -234,6 +236,8 @@ class Querying(TimedReads):
     async def list_indexes(self, namespace: str | None = None) -> list[Index]:
         """The indexes of a namespace, or of all, sorted by namespace and field."""
         reply = await self._session.read(op.LIST_INDEXES, namespace or "")
+        from koru_delta._results.reports import Index
+
         return [Index(**index) for index in _json.loads(reply[2])]
 
     async def create_view(
@@ -295,6 +299,8 @@ class Querying(TimedReads):
     async def list_views(self) -> list[View]:
         """The views, sorted by name."""
         reply = await self._session.read(op.LIST_VIEWS)
+        from koru_delta._results.reports import View
+
         return [
             View(
                 name=view["name"],

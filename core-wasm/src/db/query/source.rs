@@ -1,7 +1,7 @@
 //! Where the candidates of a selection come from.
 
 use crate::index::{FieldIndex, Places};
-use crate::query::{Filter, Indexes, Lookup, Order, Plan};
+use crate::query::{Filter, Indexes, Lookup, Order, Plan, equality};
 
 use super::super::Database;
 use super::super::derived::Space;
@@ -99,6 +99,19 @@ impl Database {
         let found = ordered
             .map(|(field, index, descending)| Source::Ordered(field, index, descending, None));
         (found.unwrap_or(Source::Scan), false)
+    }
+
+    /// The field and the places of a filter that asks for one value alone, in no order but that of
+    /// keys, of which an index leaves few: what [`Self::source`] and the filter come to, but sooner.
+    pub(super) fn one_value(&self, select: &Select<'_>) -> Option<(&str, &Places)> {
+        if select.order != b"[]" || select.at < self.visible_timestamp {
+            return None;
+        }
+        let space = self.derived.space(select.namespace)?;
+        let (field, value) = equality(select.filter?)?;
+        let (field, index) = space.index(&field)?;
+        let run = index.run_of(&value).filter(|run| run.is_whole)?;
+        (run.places.len() < self.few(select.namespace)).then_some((field, run.places))
     }
 
     /// Whether an index leaves so little that it costs less to sort than to walk another in order.

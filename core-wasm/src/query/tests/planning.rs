@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::properties::{document, filter, name, with_decoys};
+use super::properties::{document, filter, name, scalar, with_decoys};
 use crate::index::FieldIndex;
-use crate::query::{Filter, Indexes, Lookup, Order, Plan};
+use crate::limits::MAX_FILTER_BYTES;
+use crate::query::{Filter, Indexes, Lookup, Order, Plan, equality};
 
 struct All(Vec<FieldIndex>);
 
@@ -47,6 +48,50 @@ impl Indexes for All {
     }
 }
 
+/// Indexes of every field.
+struct Any;
+
+impl Indexes for Any {
+    fn count(&self, _: &str, _: &Lookup, _: usize) -> Option<usize> {
+        Some(0)
+    }
+
+    fn is_single_valued(&self, _: &str) -> bool {
+        true
+    }
+
+    fn is_exact(&self, _: &str, _: &Lookup) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_no_filter_of_one_value_is_left_to_the_reader() {
+    for filter in [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "1",
+        "null",
+        r#"{"a":1,"b":2}"#,
+        r#"{"a":1,"a":1}"#,
+        r#"{"$and":1}"#,
+        r#"{"a":[1]}"#,
+        r#"{"a":{}}"#,
+        r#"{"a":1"#,
+        r#"{"a":1}}"#,
+        r#"{"a":1e999}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"a"}"#,
+    ] {
+        assert_eq!(equality(filter.as_bytes()), None, "{filter}");
+    }
+    assert_eq!(equality(b"{\"a\":\"\xff\"}"), None);
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_FILTER_BYTES));
+    assert_eq!(equality(long.as_bytes()), None);
+}
+
 fn scan(filter: &Filter, documents: &[String]) -> BTreeSet<u32> {
     let matching = (0..).zip(documents).filter(|(_, one)| filter.matches(one.as_bytes()));
     matching.map(|(place, _)| place).collect()
@@ -75,6 +120,20 @@ proptest! {
             prop_assert!(!plan.is_exact || places == expected, "{} {:?}", filter, plan);
             prop_assert!(places.len() <= plan.documents);
             prop_assert_eq!(compiled.plan(&indexes, plan.documents), None);
+        }
+    }
+
+    #[test]
+    fn one_value_is_looked_up_as_a_plan_does(any in filter(), name in name(), value in scalar()) {
+        let one = serde_json::json!({ name.clone(): value });
+        let key = equality(one.to_string().as_bytes()).map(|(found, _)| found.into_owned());
+        prop_assert_eq!(key, Some(name));
+        for filter in [one.to_string(), any.to_string(), format!(" {one:#} ")] {
+            let compiled = Filter::parse(filter.as_bytes()).unwrap();
+            let Some((field, key)) = equality(filter.as_bytes()) else { continue };
+            let plan = compiled.plan(&Any, usize::MAX).unwrap();
+            prop_assert_eq!(plan.parts, [(&*field, Lookup::Points(vec![key]))]);
+            prop_assert!(plan.is_exact);
         }
     }
 
