@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from koru_delta import _json
 from koru_delta import _protocol as op
-from koru_delta._arguments import check_text
+from koru_delta._arguments import check_text, where_bytes
 from koru_delta._operations.base import Operations
 from koru_delta._protocol import NOW, REPLY_TRUE, Reply
 from koru_delta._query_arguments import (
@@ -39,7 +39,8 @@ class TimedReads(Operations):
     def __init__(self, config: Config) -> None:
         """Prepare; nothing is opened."""
         super().__init__(config)
-        self._taken_seconds: dict[tuple[object, ...], float] = {}
+        self._quick: set[tuple[object, ...]] = set()
+        """Kinds of what took little the last time."""
 
     async def _read_timed(
         self,
@@ -53,26 +54,34 @@ class TimedReads(Operations):
         where: Mapping[str, Any] | None = None,
         payload: bytes | None = None,
     ) -> Reply:
-        payload = filter_bytes(where) if payload is None else payload
+        if payload is None:
+            payload = b"" if where is None else where_bytes(where)
         session = self._session
-        options = _json.options(control)
+        options = b"" if control is None else _json.options(control)
         request = session.request(namespace, key, at, options, payload, 0, 0, vector)
         # What is asked for differs from time to time; by which fields tends to come again.
-        taken = self._taken_seconds
         ordered = None if control is None else str(control.get("order_by"))
         kind = (opcode, namespace, ordered, None if where is None else tuple(where))
-        start = perf_counter()
-        is_long = taken.get(kind, 1.0) > _LONG_SECONDS
-        reply = None if is_long else session.try_call(opcode, request)
+        reply = None
+        if kind in self._quick:
+            start = perf_counter()
+            reply = session.try_call(opcode, request)
+            if perf_counter() - start > _LONG_SECONDS:
+                self._quick.discard(kind)
         if reply is None:
-            reply, seconds = await self._answer_later(opcode, request)
-        else:
-            seconds = perf_counter() - start
+            reply = await self._read_on_a_thread(kind, opcode, request)
         if reply[0]:
             raise_error(reply, namespace, key, item="query")
-        if len(taken) >= _REMEMBERED:
-            taken.clear()
-        taken[kind] = seconds
+        return reply
+
+    async def _read_on_a_thread(
+        self, kind: tuple[object, ...], opcode: int, request: bytes
+    ) -> Reply:
+        reply, seconds = await self._answer_later(opcode, request)
+        if seconds <= _LONG_SECONDS:
+            if len(self._quick) >= _REMEMBERED:
+                self._quick.clear()
+            self._quick.add(kind)
         return reply
 
 

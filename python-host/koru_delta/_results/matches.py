@@ -13,7 +13,9 @@ from koru_delta._results.versions import BYTES_VALUE, JSON_VALUE, RECORD
 from koru_delta._times import to_datetime
 
 _lengths: Final = Struct("<40xHHHHI4xB").unpack_from
-_one: Final = Struct("<I").unpack_from
+_ONE: Final = b"\1\0\0\0"
+_ONE_AT: Final = 8
+"""Of a reply of one version: its count, and where the record begins."""
 _NAMES_AT: Final = RECORD.size
 _LATER: Final = frozenset({"namespace", "version_id", "timestamp"})
 _UNSAID: Final[dict[str, Any]] = {"snippet": None, "highlights": ()}
@@ -87,6 +89,8 @@ _FoundT = TypeVar("_FoundT", bound=_Found)
 _new: Final = object.__new__
 _set: Final = object.__setattr__
 _set_head: Final = vars(_Found)["_head"].__set__
+_set_key: Final = vars(Record)["key"].__set__
+_set_value: Final = vars(Record)["value"].__set__
 _set_score: Final = vars(Match)["score"].__set__
 _set_snippet: Final = vars(Match)["snippet"].__set__
 _set_highlights: Final = vars(Match)["highlights"].__set__
@@ -107,6 +111,18 @@ def _fill(found: _Found, name: str) -> Any:
 
 def records_from_payload(payload: bytes) -> list[Record]:
     """The records of a reply of versions."""
+    if len(payload) > _ONE_AT and payload[:4] == _ONE:
+        # Most often there is one: its way is the other one's, without lists.
+        namespace_len, key_len, model_len, causes, value_len, kind = _lengths(payload, _ONE_AT)
+        if kind == JSON_VALUE:
+            key_at = _ONE_AT + _NAMES_AT + namespace_len
+            key_end = key_at + key_len
+            value_at = key_end + model_len + 16 * causes
+            record = _new(Record)
+            _set_head(record, payload[_ONE_AT:key_at])
+            _set_key(record, payload[key_at:key_end].decode())
+            _set_value(record, _json.loads(payload[value_at : value_at + value_len]))
+            return [record]
     return _versions(payload, 0, Record)[0]
 
 
@@ -161,9 +177,7 @@ _SETTERS: Final[dict[type[_Found], tuple[Callable[..., None], Callable[..., None
 def _versions(payload: bytes, start: int, kind: type[_FoundT]) -> tuple[list[_FoundT], int]:
     """What a payload of versions is about, and where it ends: one decoder call for all values."""
     count = int.from_bytes(payload[start : start + 4], "little")
-    lengths = (
-        _one(payload, start + 4) if count == 1 else unpack_from(f"<{count}I", payload, start + 4)
-    )
+    lengths = unpack_from(f"<{count}I", payload, start + 4)
     start += 4 + 4 * count
     set_key, set_value = _SETTERS[kind]
     hits: list[_FoundT] = []
@@ -183,9 +197,6 @@ def _versions(payload: bytes, start: int, kind: type[_FoundT]) -> tuple[list[_Fo
         set_key(hit, payload[key_at:key_end].decode())
         hits.append(hit)
         start += length
-    if count == 1 and not bytes_values:
-        set_value(hits[0], _json.loads(texts[0]))
-        return hits, start
     values: list[Any] = _json.loads(b"[%b]" % b",".join(texts))
     for index, value in bytes_values.items():
         values[index] = value
