@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite, nan
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from koru_delta import _json
 from koru_delta._protocol import BATCH_ITEM, FLAG_DELETE, FLAG_KEEP, FLAG_PLAIN
@@ -267,12 +267,13 @@ def where_bytes(where: object) -> bytes:
             f"where is of type {type(where).__name__}, which is no dict",
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
         )
-    if len(where) == 1 and type(where) is dict:
+    conditions: dict[Any, Any] = cast("Any", where)
+    if len(conditions) == 1 and type(where) is dict:
         # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
-        ((name, value),) = where.items()
+        ((name, value),) = conditions.items()
         if type(name) is str and type(value) in _UNCHANGED:
             try:
-                return _json.dumps(where)
+                return _json.dumps(conditions)
             except (TypeError, ValueError):
                 pass  # The place of what it refuses is found below.
     return _json.encode(where)[1]
