@@ -268,7 +268,7 @@ def where_bytes(where: object) -> bytes:
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
         )
     conditions: dict[Any, Any] = cast("Any", where)
-    if len(conditions) == 1 and type(where) is dict:
+    if len(conditions) == 1 and type(conditions) is dict:
         # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
         ((name, value),) = conditions.items()
         if type(name) is str and type(value) in _UNCHANGED:
