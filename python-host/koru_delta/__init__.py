@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from koru_delta._later import later as _later
-from koru_delta._results.changes import Change
 from koru_delta._results.matches import Match, Record
 from koru_delta._results.versions import Version
 from koru_delta.config import Config
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from koru_delta.memory import AgentMemory, MemoryRecall, MemoryType
     from koru_delta.rag import RAG, Document, RetrievedChunk
     from koru_delta.results import (
+        Change,
         CompactReport,
         Explanation,
         ExportReport,
@@ -100,8 +100,8 @@ __getattr__ = _later(
         "koru_delta.memory": ("AgentMemory", "MemoryRecall", "MemoryType"),
         "koru_delta.rag": ("RAG", "Document", "RetrievedChunk"),
         "koru_delta.results": (
-            *("CompactReport", "Explanation", "ExportReport", "Health", "Index", "SalvageReport"),
-            *("Stats", "VectorStats", "VerifyReport", "View"),
+            *("Change", "CompactReport", "Explanation", "ExportReport", "Health", "Index"),
+            *("SalvageReport", "Stats", "VectorStats", "VerifyReport", "View"),
         ),
     }
 )
