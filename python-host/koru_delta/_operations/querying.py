@@ -138,6 +138,8 @@ class Querying(TimedReads):
     ) -> int:
         """How many values of a namespace match a filter; see :meth:`query`.
 
+        Where an index answers the whole filter, no value is read: time is linear in what matches.
+
         Example:
             >>> await db.count("users")
             1
