@@ -71,7 +71,9 @@ class TimedReads(Operations):
         if reply is None:
             reply = await self._read_on_a_thread(kind, opcode, request)
         if reply[0]:
-            raise_error(reply, namespace, key, item="query")
+            reply = await session.fetched(reply, opcode, request)
+            if reply[0]:
+                raise_error(reply, namespace, key, item="query")
         return reply
 
     async def _read_on_a_thread(

@@ -244,7 +244,9 @@ class Vectors(Writing):
         else:
             seconds = perf_counter() - start
         if reply[0]:
-            raise_error(reply, space, item="query")
+            reply = await session.fetched(reply, op.SIMILAR, request)
+            if reply[0]:
+                raise_error(reply, space, item="query")
         # How long a search takes is known best from the one before.
         self._search_seconds = seconds / queries
         return matches_from_payload(reply[2])
