@@ -21,10 +21,11 @@ QUICK = [
 ]  # fmt: skip
 # The suites over (host, storage) that need neither numpy nor wasmtime.
 SHARED = [
-    *QUICK, "test_aggregate", "test_as_of", "test_concurrency", "test_diff", "test_history",
-    "test_hybrid", "test_indexes", "test_memory", "test_memory_consolidation",
-    "test_memory_recall", "test_memory_undoing", "test_names", "test_query", "test_query_errors",
-    "test_rag_refusals", "test_rag_retrieval", "test_search", "test_values", "test_views",
+    *QUICK, "test_aggregate", "test_as_of", "test_concurrency", "test_diff", "test_equal_values",
+    "test_found", "test_history", "test_hybrid", "test_indexes", "test_memory",
+    "test_memory_consolidation", "test_memory_recall", "test_memory_undoing", "test_names",
+    "test_query", "test_query_errors", "test_rag_refusals", "test_rag_retrieval", "test_search",
+    "test_values", "test_views",
 ]  # fmt: skip
 SETS = {"quick": QUICK, "shared": SHARED}
 

@@ -6,7 +6,13 @@ import pytest
 from processes import run_python
 
 
-@pytest.mark.parametrize("module", ["numpy", "sqlite3", "multiprocessing"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("numpy", "sqlite3", "multiprocessing"),
+        *("koru_delta.memory", "koru_delta._results.reports", "koru_delta._results.changes"),
+    ],
+)
 def test_importing_the_package_does_not_import(module: str) -> None:
     source = f"import sys, koru_delta; print({module!r} in sys.modules)"
     assert run_python(source) == "False"

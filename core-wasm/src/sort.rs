@@ -15,6 +15,9 @@ use core::cmp::Ordering;
 /// assert_eq!(words, ["fig", "pear", "plum", "apple"]);
 /// ```
 pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+    if items.len() < 2 {
+        return;
+    }
     let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
     let mut order: Vec<u32> = (0..count).collect();
     let at = |number: u32| items.get(number as usize);

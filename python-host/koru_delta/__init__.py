@@ -17,6 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from koru_delta._later import later as _later
+from koru_delta._results.matches import Match, Record
+from koru_delta._results.versions import Version
 from koru_delta.config import Config
 from koru_delta.database import Database
 from koru_delta.errors import (
@@ -33,27 +35,24 @@ from koru_delta.errors import (
     ValidationError,
 )
 from koru_delta.namespace import Namespace
-from koru_delta.results import (
-    Change,
-    CompactReport,
-    Explanation,
-    ExportReport,
-    Health,
-    Index,
-    Match,
-    Record,
-    SalvageReport,
-    Stats,
-    VectorStats,
-    VerifyReport,
-    Version,
-    View,
-)
 from koru_delta.sync_database import SyncDatabase
 
 if TYPE_CHECKING:
     from koru_delta.memory import AgentMemory, MemoryRecall, MemoryType
     from koru_delta.rag import RAG, Document, RetrievedChunk
+    from koru_delta.results import (
+        Change,
+        CompactReport,
+        Explanation,
+        ExportReport,
+        Health,
+        Index,
+        SalvageReport,
+        Stats,
+        VectorStats,
+        VerifyReport,
+        View,
+    )
 
 __version__ = "2.0.0"
 
@@ -100,5 +99,9 @@ __getattr__ = _later(
     {
         "koru_delta.memory": ("AgentMemory", "MemoryRecall", "MemoryType"),
         "koru_delta.rag": ("RAG", "Document", "RetrievedChunk"),
+        "koru_delta.results": (
+            *("Change", "CompactReport", "Explanation", "ExportReport", "Health", "Index"),
+            *("SalvageReport", "Stats", "VectorStats", "VerifyReport", "View"),
+        ),
     }
 )

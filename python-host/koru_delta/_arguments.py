@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite, nan
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from koru_delta import _json
 from koru_delta._protocol import BATCH_ITEM, FLAG_DELETE, FLAG_KEEP, FLAG_PLAIN
@@ -35,6 +35,7 @@ _MAX_TOP_K: Final = 10_000
 _MAX_THRESHOLD: Final = 3.0e38
 _EMBED_BYTES: Final = 4 * 1024 * 1024
 """Vectors and values of one commit of a batch of vectors."""
+_UNCHANGED: Final = frozenset({str, int, bool, type(None)})
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -237,18 +238,16 @@ def similar_control(
     queries: int, top_k: int, threshold: float | None, model: str | None, exact: bool
 ) -> dict[str, Any]:
     """The control object of a search by vector."""
-    check_top_k(top_k)
+    control: dict[str, Any] = {"queries": queries, "top_k": check_top_k(top_k)}
     if threshold is not None:
-        threshold = _finite("the threshold", threshold)
         # Scores are float32: past its range all thresholds are the same.
-        threshold = max(-_MAX_THRESHOLD, min(_MAX_THRESHOLD, threshold))
-    return {
-        "queries": queries,
-        "top_k": top_k,
-        "threshold": threshold,
-        "model": None if model is None else check_text("model", model),
-        "exact": bool(exact),
-    }
+        finite = _finite("the threshold", threshold)
+        control["threshold"] = max(-_MAX_THRESHOLD, min(_MAX_THRESHOLD, finite))
+    if model is not None:
+        control["model"] = check_text("model", model)
+    if exact:
+        control["exact"] = True
+    return control
 
 
 def check_top_k(top_k: int) -> int:
@@ -268,6 +267,15 @@ def where_bytes(where: object) -> bytes:
             f"where is of type {type(where).__name__}, which is no dict",
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
         )
+    conditions: dict[Any, Any] = cast("Any", where)
+    if len(conditions) == 1 and type(conditions) is dict:
+        # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
+        ((name, value),) = conditions.items()
+        if type(name) is str and type(value) in _UNCHANGED:
+            try:
+                return _json.dumps(conditions)
+            except (TypeError, ValueError):
+                pass  # The place of what it refuses is found below.
     return _json.encode(where)[1]
 
 

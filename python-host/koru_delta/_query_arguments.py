@@ -71,8 +71,10 @@ def _directed(place: str, path: Any, way: Any) -> tuple[str, bool]:
 
 def query_control(
     order_by: OrderBy | None, limit: int | None, offset: int, select: Iterable[str] | None = None
-) -> dict[str, Any]:
-    """The control object of a query."""
+) -> dict[str, Any] | None:
+    """The control object of a query; None for one without any options."""
+    if order_by is None and limit is None and select is None and type(offset) is int and not offset:
+        return None
     paths = None if select is None else path_list("select", select)
     start = check_limit(offset, "offset")
     if start is None:

@@ -115,6 +115,8 @@ def _numpy_bytes(vector: Any, what: str, *, dimensions: int) -> memoryview:
             f"{what} has {vector.ndim} dimensions, shape {vector.shape}; it must have {dimensions}",
             suggestion="one vector has one dimension, a matrix of vectors two",
         )
+    if vector.dtype.str == "<f4" and vector.flags.c_contiguous and vector.size:
+        return memoryview(vector).cast("B")
     if vector.dtype.kind not in "fiub":
         raise ValidationError(
             f"{what} is an array of dtype {vector.dtype}, which is not of real numbers",

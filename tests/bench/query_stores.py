@@ -150,22 +150,22 @@ class KoruDelta:
         for key, document in pairs:
             await db.put(NAMESPACE, key, document)
 
-    async def equals(self, field: str, values: Sequence[str]) -> list[Any]:
+    async def equals(self, field: str, values: Sequence[str]) -> Rows:
         db = self.database
-        found: list[Any] = []
+        found: Rows = []
         for value in values:
-            found = await db.query(NAMESPACE, {field: value})
+            found = rows_of(await db.query(NAMESPACE, {field: value}))
         return found
 
-    async def tagged(self, tags: Sequence[str]) -> list[Any]:
+    async def tagged(self, tags: Sequence[str]) -> Rows:
         return await self.equals("tags", tags)
 
-    async def ranged(self, ranges: Sequence[Range]) -> list[Any]:
+    async def ranged(self, ranges: Sequence[Range]) -> Rows:
         db = self.database
-        found: list[Any] = []
+        found: Rows = []
         for low, high in ranges:
             where = {"age": {"$gte": low, "$lt": high}}
-            found = await db.query(NAMESPACE, where, order_by="age", limit=PAGE)
+            found = rows_of(await db.query(NAMESPACE, where, order_by="age", limit=PAGE))
         return found
 
     async def counted(self, ranges: Sequence[Range]) -> int:

@@ -212,7 +212,7 @@ impl Database {
         let mut index = FieldIndex::new(field)?;
         self.for_each_present(namespace, |database, place| {
             if let Some(record) = database.versions.record(place) {
-                index.insert(place, indexed(record));
+                index.insert(place, indexed(record), &database.versions);
             }
             Ok(())
         })?;

@@ -94,7 +94,7 @@ impl Derived {
         }
         let Some(record) = versions.record(place) else { return };
         let Some(space) = self.spaces.get_mut(record.fields().namespace) else { return };
-        space.add(place, record);
+        space.add(place, record, versions);
         if let (Some(text), Some(timestamp)) = (&mut space.text, unacknowledged) {
             text.note(timestamp);
         }
@@ -198,23 +198,24 @@ impl Derived {
     fn remove(&mut self, place: Place, versions: &Versions) {
         let Some(record) = versions.record(place) else { return };
         if let Some(space) = self.spaces.get_mut(record.fields().namespace) {
-            space.remove(place, record);
+            space.remove(place, record, versions);
         }
     }
 }
 
 impl Space {
-    /// The indexes that may be used.
-    pub(super) fn indexes(&self) -> impl Iterator<Item = (&str, &FieldIndex)> {
-        self.fields.iter().filter_map(|(field, index)| Some((&**field, index.as_ref()?)))
+    /// The index of a field and the name that it is kept under, if it may be used.
+    pub(super) fn index(&self, field: &str) -> Option<(&str, &FieldIndex)> {
+        let (field, index) = self.fields.get_key_value(field)?;
+        Some((field, index.as_ref()?))
     }
 
-    fn add(&mut self, place: Place, record: &Record) {
+    fn add(&mut self, place: Place, record: &Record, versions: &Versions) {
         if record.kind() == ValueKind::Deleted {
             return;
         }
         for index in self.fields.values_mut().flatten() {
-            index.insert(place, indexed(record));
+            index.insert(place, indexed(record), versions);
         }
         for view in self.views.values_mut() {
             view.add(place, record);
@@ -225,12 +226,12 @@ impl Space {
         }
     }
 
-    fn remove(&mut self, place: Place, record: &Record) {
+    fn remove(&mut self, place: Place, record: &Record, versions: &Versions) {
         if record.kind() == ValueKind::Deleted {
             return;
         }
         for index in self.fields.values_mut().flatten() {
-            index.remove(place, indexed(record));
+            index.remove(place, indexed(record), versions);
         }
         for view in self.views.values_mut() {
             view.remove(place, record);

@@ -3,23 +3,22 @@
 //! An index gives a superset of what matches, so each candidate is looked at again: whether it is
 //! visible, and whether the whole filter matches. Results are the same on every path.
 
+mod source;
+
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::index::FieldIndex;
+use crate::index::{FieldIndex, Places};
 use crate::log::record::{Record, ValueKind};
-use crate::query::{Filter, Indexes, Lookup, Order, SortKey, Sorter};
+use crate::query::{Filter, Lookup, Order, SortKey, Sorter};
 
-use super::derived::{Space, View, indexed};
+pub(super) use self::source::Narrowed;
+use self::source::{Source, by_key};
+use super::derived::{View, indexed};
 use super::keyspace::Chain;
 use super::versions::Place;
 use super::{Database, ViewSource};
 
-/// A scan looks at values one after the other as they lie; candidates of an index are scattered and
-/// have to be sorted. So an index is used if it leaves at most this part of the keys.
-const INDEX_GAIN: usize = 4;
-/// Candidates of an index that are few however little is asked for.
-const MIN_NARROW: usize = 64;
 /// Values over this are asked for room before something is made of them.
 const LONG_VALUE_BYTES: usize = 4096;
 /// A key that grows while the one before is still there, and a copy of it.
@@ -60,16 +59,6 @@ pub struct Explanation {
 /// Records in order, and how they were found.
 pub type Selected<'a> = (Vec<&'a Record>, Explanation);
 
-/// Where candidates come from.
-enum Source<'a> {
-    /// All keys, in their order.
-    Scan,
-    /// Those that an index names, in no order.
-    Index(String, Vec<Place>),
-    /// All that an index has, in its order: ascending or descending.
-    Ordered(&'a str, &'a FieldIndex, bool, Option<Lookup>),
-}
-
 impl Database {
     /// The records of a namespace's values that match, in order. Linear in the namespace's keys, or
     /// in what an index leaves of them.
@@ -77,10 +66,17 @@ impl Database {
     /// # Errors
     /// `Invalid` for a bad filter or order.
     pub fn select(&self, select: &Select<'_>) -> Result<Selected<'_>> {
+        if let Some((field, places)) = self.one_value(select) {
+            let mut run = Run::new(self, select, None);
+            let records = run.of_value((field, places), false);
+            run.explanation.returned = records.len();
+            return Ok((records, run.explanation));
+        }
         let filter = select.filter.map(Filter::parse).transpose()?;
         let order = Order::parse(select.order)?;
         let mut run = Run::new(self, select, filter.as_ref());
-        let source = self.source(select, filter.as_ref(), &order);
+        let (source, is_exact) = self.source(select, filter.as_ref(), &order);
+        run.filter = run.filter.filter(|_| !is_exact);
         let horizon = run.horizon;
         let records = match source {
             Source::Scan => {
@@ -94,9 +90,17 @@ impl Database {
                     run.sorted(places, &order)?
                 }
             }
+            Source::Value { field, places, equal } => {
+                match by_key(&order, equal.then_some(field)) {
+                    Some(descending) => run.of_value((field, places), descending),
+                    None => {
+                        run.by_index(field.to_owned());
+                        run.sorted(run.visible(places), &order)?
+                    }
+                }
+            }
             Source::Index(field, places) => {
-                run.explanation.path = "index";
-                run.explanation.index = Some(field);
+                run.by_index(field);
                 let places = places.into_iter();
                 let places = places.filter(|place| self.versions.is_visible(*place, horizon));
                 run.sorted(places, &order)?
@@ -104,7 +108,8 @@ impl Database {
             Source::Ordered(field, index, descending, range) => {
                 run.explanation.path = "index order";
                 run.explanation.index = Some(field.to_owned());
-                run.by_index_order((index, range.as_ref()), descending, &order)?
+                let equal = by_key(&order, Some(field));
+                run.by_index_order((index, range.as_ref()), descending, (&order, equal))?
             }
         };
         let mut explanation = run.explanation;
@@ -112,25 +117,33 @@ impl Database {
         Ok((records, explanation))
     }
 
-    /// How many values of a namespace match. As linear as [`Database::select`].
+    /// How many values of a namespace match. Linear in those that an index finds, if it tells by
+    /// itself, else as linear as [`Database::select`].
     ///
     /// # Errors
     /// `Invalid` for a bad filter.
     pub fn count(&self, namespace: &str, filter: Option<&[u8]>, at: u64) -> Result<usize> {
         let select = Select { namespace, filter, order: b"[]", offset: 0, limit: Some(0), at };
+        let horizon = self.horizon(at);
+        if let Some((_, places)) = self.one_value(&select) {
+            let visible = |place: &Place| self.versions.is_visible(*place, horizon);
+            return Ok(places.iter().filter(visible).count());
+        }
         let filter = select.filter.map(Filter::parse).transpose()?;
-        let run = Run::new(self, &select, filter.as_ref());
+        if let Some(count) = self.counted(&select, filter.as_ref(), horizon) {
+            return Ok(count);
+        }
         let count = |places: &mut dyn Iterator<Item = Place>| {
             let Some(filter) = &filter else { return places.count() };
             let records = places.filter_map(|place| self.versions.record(place));
             records.filter(|record| is_selected(Some(filter), record)).count()
         };
-        if let Some((_, places)) = self.narrowed(&select, filter.as_ref()) {
-            let visible = |place: &Place| self.versions.is_visible(*place, run.horizon);
-            return Ok(count(&mut places.into_iter().filter(visible)));
+        if let Some(narrowed) = self.narrowed(&select, filter.as_ref()) {
+            let visible = |place: &Place| self.versions.is_visible(*place, horizon);
+            return Ok(count(&mut narrowed.places.into_iter().filter(visible)));
         }
         let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
-        Ok(count(&mut chains.filter_map(|chain| chain.value_at(run.horizon, &self.versions))))
+        Ok(count(&mut chains.filter_map(|chain| chain.value_at(horizon, &self.versions))))
     }
 
     /// What a view shows. Linear in what is passed over and returned; as of the past, as linear as
@@ -203,66 +216,6 @@ impl Database {
         };
         Error::new(Kind::NotFound, format!("no view {name:?}"), next)
             .with("suggestions", suggestions)
-    }
-
-    /// Chooses where candidates come from.
-    fn source(&self, select: &Select<'_>, filter: Option<&Filter>, order: &Order) -> Source<'_> {
-        let present = select.at >= self.visible_timestamp;
-        let space = self.derived.space(select.namespace).filter(|_| present);
-        let leading = order.parts().next().filter(|_| select.limit.is_some());
-        let ordered = leading.zip(space).and_then(|((path, descending), space)| {
-            let (field, index) = space.indexes().find(|(field, _)| *field == path)?;
-            index.is_single_valued().then_some((field, index, descending))
-        });
-        if let Some((field, index, descending)) = ordered
-            && let Some(plan) =
-                filter.and_then(|filter| filter.plan(&Only(field, index), usize::MAX))
-            && let [(_, range @ Lookup::Range(..))] = plan.parts.as_slice()
-            && !self.is_narrow(select, filter)
-        {
-            return Source::Ordered(field, index, descending, Some(range.clone()));
-        }
-        if let Some((field, places)) = self.narrowed(select, filter) {
-            return Source::Index(field, places);
-        }
-        let found = ordered
-            .map(|(field, index, descending)| Source::Ordered(field, index, descending, None));
-        found.unwrap_or(Source::Scan)
-    }
-
-    /// Whether an index leaves so little that it costs less to sort than to walk another in order.
-    fn is_narrow(&self, select: &Select<'_>, filter: Option<&Filter>) -> bool {
-        let wanted = select.offset.saturating_add(select.limit.unwrap_or(usize::MAX));
-        let most = wanted.saturating_mul(INDEX_GAIN).max(MIN_NARROW);
-        let space = self.derived.space(select.namespace);
-        let plan = filter.zip(space).and_then(|(filter, space)| filter.plan(space, most));
-        plan.is_some()
-    }
-
-    /// What the most selective index leaves of a namespace's values of the present, if that is few
-    /// enough, each once. Some may not be visible.
-    pub(super) fn narrowed(
-        &self,
-        select: &Select<'_>,
-        filter: Option<&Filter>,
-    ) -> Option<(String, Vec<Place>)> {
-        if select.at < self.visible_timestamp {
-            return None;
-        }
-        let space = self.derived.space(select.namespace)?;
-        let keys = self.keyspace.keys(select.namespace)?.len();
-        let plan = filter?.plan(space, keys / INDEX_GAIN + 1)?;
-        let mut places: Vec<Place> = Vec::with_capacity(plan.documents);
-        let mut fields: Vec<&str> = Vec::new();
-        for (path, lookup) in &plan.parts {
-            let (field, index) = space.indexes().find(|(field, _)| field == path)?;
-            places.extend(index.places(lookup));
-            fields.push(field);
-        }
-        places.sort_unstable();
-        places.dedup();
-        fields.dedup();
-        Some((fields.join(", "), places))
     }
 }
 
@@ -355,52 +308,69 @@ impl<'a, 's> Run<'a, 's> {
         Ok(sorter.finish())
     }
 
-    /// Selects from all of an index in its order; places of one value are sorted among themselves.
+    /// Notes that candidates are those of an index.
+    fn by_index(&mut self, fields: String) {
+        self.explanation.path = "index";
+        self.explanation.index = Some(fields);
+    }
+
+    /// Selects from the places of one value of an index, in the order of their keys.
+    fn of_value(&mut self, (field, places): (&str, &Places), descending: bool) -> Vec<&'a Record> {
+        self.by_index(field.to_owned());
+        let mut records = Vec::new();
+        self.by_key(places, descending, &mut records);
+        records.drain(..self.offset.min(records.len()));
+        records
+    }
+
+    /// How many are to be found, with those to leave out.
+    fn wanted(&self) -> usize {
+        self.offset.saturating_add(self.limit.unwrap_or(usize::MAX))
+    }
+
+    /// Those of an index's places that hold the values of their keys.
+    fn visible<'p>(&self, places: &'p Places) -> impl Iterator<Item = Place> + use<'a, 'p> {
+        let (database, horizon) = (self.database, self.horizon);
+        places.iter().filter(move |place| database.versions.is_visible(*place, horizon))
+    }
+
+    /// Adds what matches of documents that their keys order, until enough is found.
+    fn by_key(&mut self, places: &Places, descending: bool, found: &mut Vec<&'a Record>) {
+        let wanted = self.wanted();
+        let (mut upwards, mut downwards) = (places.iter(), places.iter().rev());
+        while found.len() < wanted {
+            let next = if descending { downwards.next() } else { upwards.next() };
+            let Some(place) = next else { return };
+            if self.database.versions.is_visible(place, self.horizon) {
+                found.extend(self.matching(place));
+            }
+        }
+    }
+
+    /// Selects from an index in its order. Documents that are equal in it are ordered by their keys
+    /// if `equal` says which way, else sorted among themselves.
     fn by_index_order(
         &mut self,
         (index, range): (&FieldIndex, Option<&Lookup>),
         descending: bool,
-        order: &Order,
+        (order, equal): (&Order, Option<bool>),
     ) -> Result<Vec<&'a Record>> {
-        let wanted = self.offset.saturating_add(self.limit.unwrap_or(usize::MAX));
+        let wanted = self.wanted();
         let mut found: Vec<&Record> = Vec::new();
         for run in index.runs(range, descending).into_iter().flatten() {
             if found.len() >= wanted {
                 break;
             }
-            let database = self.database;
-            let horizon = self.horizon;
-            let visible = run.iter().filter(|place| database.versions.is_visible(*place, horizon));
-            let matching = visible.filter_map(|place| self.matching(place));
-            found.extend(database.sorted(matching.collect(), order)?);
+            if let Some(keys_descending) = equal.filter(|_| run.is_whole) {
+                self.by_key(run.places, keys_descending, &mut found);
+            } else {
+                let visible = self.visible(run.places);
+                let matching = visible.filter_map(|place| self.matching(place)).collect();
+                found.extend(self.database.sorted(matching, order)?);
+            }
         }
         found.truncate(wanted);
         Ok(found.into_iter().skip(self.offset).collect())
-    }
-}
-
-/// One index, as if there were no other.
-struct Only<'a>(&'a str, &'a FieldIndex);
-
-impl Indexes for Only<'_> {
-    fn count(&self, field: &str, lookup: &Lookup, at_most: usize) -> Option<usize> {
-        (field == self.0).then(|| self.1.count(lookup, at_most))
-    }
-
-    fn is_single_valued(&self, field: &str) -> bool {
-        field == self.0 && self.1.is_single_valued()
-    }
-}
-
-impl Indexes for Space {
-    fn count(&self, field: &str, lookup: &Lookup, at_most: usize) -> Option<usize> {
-        let (_, index) = self.indexes().find(|(path, _)| *path == field)?;
-        Some(index.count(lookup, at_most))
-    }
-
-    fn is_single_valued(&self, field: &str) -> bool {
-        let index = self.indexes().find(|(path, _)| *path == field);
-        index.is_some_and(|(_, index)| index.is_single_valued())
     }
 }
 

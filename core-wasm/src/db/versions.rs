@@ -17,6 +17,7 @@ use hashbrown::HashTable;
 
 use crate::codec::hex::VersionId;
 use crate::error::Result;
+use crate::index::Names;
 use crate::log::frame::ALIGNMENT;
 use crate::log::record::{Record, ValueKind};
 use crate::log::snapshot::Gap;
@@ -307,6 +308,13 @@ impl Version {
     /// The key's version after it; [`NO_PLACE`] for the latest.
     pub(super) fn next(&self) -> Place {
         self.next
+    }
+}
+
+/// Indexes sort by key what is equal in their field. A version leaves them before it is erased.
+impl Names for Versions {
+    fn name(&self, place: Place) -> &[u8] {
+        self.record(place).map_or(b"", Record::key)
     }
 }
 

@@ -14,14 +14,14 @@ use super::request::{Reply, Request};
 use super::versions_reply;
 
 pub(super) fn query<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
-    let control: QueryControl = request.control()?;
+    let control: QueryControl = request.control_or_default()?;
     let projection = projection(&control)?;
     let (records, _) = select(db, request, &control)?;
     selected_reply(db, &records, projection.as_ref())
 }
 
 pub(super) fn explain<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
-    let control: QueryControl = request.control()?;
+    let control: QueryControl = request.control_or_default()?;
     Ok(Reply::json(&select(db, request, &control)?.1))
 }
 
@@ -73,7 +73,7 @@ pub(super) fn list_indexes<'a>(db: &'a Database, request: &Request<'_>) -> Resul
 
 pub(super) fn create_view<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let (namespace, name) = request.names_with("view")?;
-    let control: QueryControl = request.control()?;
+    let control: QueryControl = request.control_or_default()?;
     let source = ViewSource { namespace, filter: request.filter(), order: &control.order() };
     db.create_view(request.write, name, &source)?;
     Ok(Reply::nothing())
@@ -81,7 +81,7 @@ pub(super) fn create_view<'a>(db: &'a mut Database, request: &Request<'_>) -> Re
 
 pub(super) fn view<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let name = names::check("view", request.key)?;
-    let control: QueryControl = request.control()?;
+    let control: QueryControl = request.control_or_default()?;
     let records = db.view(name, control.offset, control.limit, request.at)?;
     selected_reply(db, &records, None)
 }

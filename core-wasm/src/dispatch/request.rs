@@ -99,6 +99,14 @@ impl<'a> Request<'a> {
         control::parse(if self.control.is_empty() { b"{}" } else { self.control })
     }
 
+    /// The control object; its defaults, without any parsing, if none came along.
+    ///
+    /// # Errors
+    /// `Internal` if it is not what the opcode takes.
+    pub fn control_or_default<T: DeserializeOwned + Default>(&self) -> Result<T> {
+        if self.control.is_empty() { Ok(T::default()) } else { control::parse(self.control) }
+    }
+
     /// The payload as a version id.
     ///
     /// # Errors

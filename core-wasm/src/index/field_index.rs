@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::index::key::Key;
-use crate::index::places::Places;
+use crate::index::places::{Names, Places};
 use crate::limits::{MAX_INDEX_KEY_BYTES, MAX_INDEX_VALUES};
 use crate::query::{Field, Lookup, check_path};
 
@@ -18,8 +18,15 @@ const PLACE_BYTES: usize = size_of::<u32>() * 3 / 2;
 /// An index of one field; see [`crate::index`].
 ///
 /// ```
-/// use koru_delta_core::index::FieldIndex;
+/// use koru_delta_core::index::{FieldIndex, Names};
 /// use koru_delta_core::query::{Filter, Indexes, Lookup};
+///
+/// struct Keys;
+/// impl Names for Keys {
+///     fn name(&self, place: u32) -> &[u8] {
+///         [b"ann", b"bob"][place as usize]
+///     }
+/// }
 ///
 /// struct One(FieldIndex);
 /// impl Indexes for One {
@@ -29,15 +36,18 @@ const PLACE_BYTES: usize = size_of::<u32>() * 3 / 2;
 ///     fn is_single_valued(&self, _: &str) -> bool {
 ///         self.0.is_single_valued()
 ///     }
+///     fn is_exact(&self, _: &str, lookup: &Lookup) -> bool {
+///         self.0.is_exact(lookup)
+///     }
 /// }
 ///
 /// let mut index = FieldIndex::new("age").unwrap();
-/// index.insert(0, br#"{"age": 41}"#);
-/// index.insert(1, br#"{"age": 17}"#);
+/// index.insert(0, br#"{"age": 41}"#, &Keys);
+/// index.insert(1, br#"{"age": 17}"#, &Keys);
 /// let indexes = One(index);
 /// let filter = Filter::parse(br#"{"age": {"$gte": 18}, "name": "Ann"}"#).unwrap();
 /// let plan = filter.plan(&indexes, usize::MAX).unwrap();
-/// assert_eq!(plan.documents, 1);
+/// assert_eq!((plan.documents, plan.is_exact), (1, false));
 /// assert!(indexes.0.places(&plan.parts[0].1).eq([0]));
 /// ```
 #[derive(Clone, Debug)]
@@ -107,6 +117,22 @@ impl Keys {
     }
 }
 
+/// The documents that stand at one value.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'i> {
+    /// Their places, by name.
+    pub places: &'i Places,
+    /// Whether the value is whole: then they are equal in the field, if it is single-valued. Of a
+    /// long value the beginning only is known.
+    pub is_whole: bool,
+}
+
+impl<'i> Run<'i> {
+    fn of((key, places): (&'i Key, &'i Places)) -> Self {
+        Self { places, is_whole: key.len() < MAX_INDEX_KEY_BYTES }
+    }
+}
+
 impl FieldIndex {
     /// An index without documents.
     ///
@@ -136,7 +162,7 @@ impl FieldIndex {
     /// validated JSON. For a value that is no JSON, give `null`: it has no fields either.
     ///
     /// Time is linear in the value's length, and logarithmic in the size of the index.
-    pub fn insert(&mut self, place: u32, value: &[u8]) {
+    pub fn insert(&mut self, place: u32, value: &[u8], names: &dyn Names) {
         self.keys.read(&self.field, value);
         self.documents += 1;
         self.several += usize::from(self.keys.several);
@@ -146,7 +172,7 @@ impl FieldIndex {
         for key in self.keys.iter() {
             match self.map.entry(Key::from(key)) {
                 Entry::Occupied(mut entry) => {
-                    self.places += usize::from(entry.get_mut().insert(place));
+                    self.places += usize::from(entry.get_mut().insert(place, names));
                 }
                 Entry::Vacant(entry) => {
                     self.key_bytes += entry.key().bytes();
@@ -158,12 +184,12 @@ impl FieldIndex {
     }
 
     /// Takes a document out that was taken in with the same value.
-    pub fn remove(&mut self, place: u32, value: &[u8]) {
+    pub fn remove(&mut self, place: u32, value: &[u8], names: &dyn Names) {
         self.keys.read(&self.field, value);
         let mut removed_any = self.keys.wide && self.wide.remove(&place);
         for key in self.keys.iter() {
             let Some(places) = self.map.get_mut(key) else { continue };
-            let (removed, was_last) = places.remove(place);
+            let (removed, was_last) = places.remove(place, names);
             self.places -= usize::from(removed);
             removed_any |= removed;
             if was_last && let Some((key, _)) = self.map.remove_entry(key) {
@@ -211,18 +237,15 @@ impl FieldIndex {
         self.found(lookup).flat_map(Places::iter).chain(self.wide.iter().copied())
     }
 
-    /// The documents of a range in the order of the field, a set for each value; if it is
+    /// The documents of a range in the order of the field, a run for each value; if it is
     /// `descending`, in the opposite order. `None` is the range of all documents, with those that
     /// miss the field at its lower end. Nothing if the order of the map is not that of the field, or
     /// if the lookup is no range.
-    ///
-    /// The documents of one set may differ in the field beyond what is kept of long values; they are
-    /// to be sorted by their whole [`crate::query::Order::key`].
     pub fn runs<'i>(
         &'i self,
         lookup: Option<&Lookup>,
         descending: bool,
-    ) -> Option<Box<dyn Iterator<Item = &'i Places> + 'i>> {
+    ) -> Option<Box<dyn Iterator<Item = Run<'i>> + 'i>> {
         let (low, high) = match lookup {
             None => (Bound::Unbounded, Bound::Unbounded),
             Some(Lookup::Range(low, high)) => (cut(low), cut(high)),
@@ -231,8 +254,40 @@ impl FieldIndex {
         if !self.is_single_valued() {
             return None;
         }
-        let range = self.range(low, high).into_iter().flatten();
+        let range = self.range(low, high).into_iter().flatten().map(Run::of);
         Some(if descending { Box::new(range.rev()) } else { Box::new(range) })
+    }
+
+    /// Whether a lookup finds no documents but those that have a value that is looked up.
+    pub fn is_exact(&self, lookup: &Lookup) -> bool {
+        let is_whole = |key: &Vec<u8>| key.len() < MAX_INDEX_KEY_BYTES;
+        self.wide.is_empty()
+            && match lookup {
+                Lookup::Points(points) => points.iter().all(is_whole),
+                Lookup::Range(low, high) => [low, high].into_iter().all(|bound| match bound {
+                    Bound::Included(key) | Bound::Excluded(key) => is_whole(key),
+                    Bound::Unbounded => true,
+                }),
+            }
+    }
+
+    /// Whether [`Self::places`] of a lookup gives each document once.
+    pub fn gives_each_once(&self, lookup: &Lookup) -> bool {
+        self.is_single_valued() || self.run(lookup).is_some()
+    }
+
+    /// The documents that a lookup of one value finds, each once, if they are all in one set.
+    pub fn run(&self, lookup: &Lookup) -> Option<Run<'_>> {
+        let Lookup::Points(points) = lookup else { return None };
+        let [point] = points.as_slice() else { return None };
+        self.run_of(point)
+    }
+
+    /// The documents that stand at an encoded value, each once, if they are all in one set.
+    pub fn run_of(&self, value: &[u8]) -> Option<Run<'_>> {
+        let key = value.get(..MAX_INDEX_KEY_BYTES).unwrap_or(value);
+        let entry = self.map.get_key_value(key).filter(|_| self.wide.is_empty());
+        entry.map(Run::of)
     }
 
     /// The sets of all values that a lookup is about.
@@ -244,15 +299,16 @@ impl FieldIndex {
         let mut last: Option<&[u8]> = None;
         let points = points.iter().map(|point| point.get(..MAX_INDEX_KEY_BYTES).unwrap_or(point));
         let points = points.filter(move |point| last.replace(point) != Some(point)); // cut, equal
-        points.filter_map(|point| self.map.get(point)).chain(range.into_iter().flatten())
+        let range = range.into_iter().flatten().map(|(_, places)| places);
+        points.filter_map(|point| self.map.get(point)).chain(range)
     }
 
-    /// The sets of a range of keys, unless nothing can lie in it.
+    /// The keys of a range with their sets, unless nothing can lie in it.
     fn range<'i>(
         &'i self,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<impl DoubleEndedIterator<Item = &'i Places> + use<'i>> {
+    ) -> Option<impl DoubleEndedIterator<Item = (&'i Key, &'i Places)> + use<'i>> {
         let empty = match (low, high) {
             (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
             (Bound::Included(low), Bound::Included(high)) => low > high,
@@ -261,7 +317,7 @@ impl FieldIndex {
                 Bound::Included(high) | Bound::Excluded(high),
             ) => low >= high,
         };
-        (!empty).then(|| self.map.range::<[u8], _>((low, high)).map(|(_, places)| places))
+        (!empty).then(|| self.map.range::<[u8], _>((low, high)))
     }
 }
 

@@ -19,6 +19,10 @@ impl Key {
         if let Self::Long(bytes) = self { bytes.len() } else { 0 }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Short(length, bytes) => bytes.get(..usize::from(*length)).unwrap_or_default(),

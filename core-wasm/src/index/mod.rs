@@ -21,7 +21,7 @@
 //!
 //! While no document has several values or an array in the field ([`FieldIndex::is_single_valued`]),
 //! the places in the order of the map are in the order of the field, missing ones first
-//! ([`FieldIndex::runs`]). Those at one value are not: their owner sorts them, by all that it orders by.
+//! ([`FieldIndex::runs`]). Those at one value are in the order of the documents' names ([`Names`]).
 
 mod field_index;
 mod key;
@@ -29,5 +29,5 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-pub use field_index::FieldIndex;
-pub use places::Places;
+pub use field_index::{FieldIndex, Run};
+pub use places::{Names, Places};

@@ -227,6 +227,14 @@ impl Record {
         self.0.get(start..).and_then(|rest| rest.get(..size)).unwrap_or_default()
     }
 
+    /// The key's bytes.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
+        let start = RECORD_HEADER_BYTES + length(40);
+        self.0.get(start..).and_then(|rest| rest.get(..length(42))).unwrap_or_default()
+    }
+
     /// The ids of the causes.
     pub fn causes(&self) -> impl Iterator<Item = VersionId> {
         let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);

@@ -41,6 +41,9 @@ const OBJECT: u8 = 9;
 const END: u8 = 0;
 const MEMBER: u8 = 1;
 
+/// The encoding of most values fits.
+pub(super) const SHORT_BYTES: usize = 40;
+
 /// Appends the encoding of the value at the cursor, and passes it.
 pub(super) fn value(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
     value_at(cursor, out, 0);

@@ -10,6 +10,7 @@ use crate::limits::{
     MAX_FILTER_BYTES, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH, MAX_JSON_DEPTH, MAX_REGEX_BYTES,
     MAX_REGEX_PROGRAM_BYTES,
 };
+use crate::query::Filter;
 use crate::query::cursor::Cursor;
 use crate::query::evaluate::{Expression, Test};
 use crate::query::literal::Literal;
@@ -25,9 +26,14 @@ const LOGICAL_OPERATORS: &str = "$and, $or, $not";
 /// Longest part of a place in a message, in bytes.
 const MAX_PLACE_PART_BYTES: usize = 80;
 
+/// Room for a place that needs no more while a filter is read.
+const PLACE_BYTES: usize = 120;
+
 /// Reads a filter.
-pub(super) fn parse(json: &[u8]) -> Result<(Node, Expression)> {
-    let mut reader = Reader { conditions: Vec::new(), count: 0, place: "where".to_owned() };
+pub(super) fn parse(json: &[u8]) -> Result<Filter> {
+    let mut reader =
+        Reader { conditions: Vec::new(), count: 0, place: String::with_capacity(PLACE_BYTES) };
+    reader.place.push_str("where");
     if json.len() > MAX_FILTER_BYTES {
         let problem = format!("{} bytes, more than the {MAX_FILTER_BYTES} of a filter", json.len());
         return Err(reader.error(&problem, "split the filter, or match by a field instead"));
@@ -38,9 +44,9 @@ pub(super) fn parse(json: &[u8]) -> Result<(Node, Expression)> {
         ..error
     })?;
     let mut expression = reader.filter(Literal::read(&mut Cursor::new(json)), 1)?;
-    let (tree, positions) = Node::tree(reader.conditions);
+    let (tree, fields, positions) = Node::tree(reader.conditions);
     expression.renumber(&positions);
-    Ok((tree, expression))
+    Ok(Filter { tree, fields, expression })
 }
 
 struct Reader {
@@ -61,11 +67,16 @@ impl Reader {
         self.error(&problem, &format!("give {expected}"))
     }
 
-    /// Reads with `part` added to the place.
-    fn at<T>(&mut self, part: &str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    /// Reads with a part added to the place.
+    fn at<T>(
+        &mut self,
+        (lead, part): (&str, &str),
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let length = self.place.len();
-        let cut = MAX_PLACE_PART_BYTES.min(part.len());
+        let cut = (MAX_PLACE_PART_BYTES - lead.len()).min(part.len());
         let end = (0..=cut).rev().find(|&end| part.is_char_boundary(end)).unwrap_or(0);
+        self.place.push_str(lead);
         self.place.push_str(part.get(..end).unwrap_or_default());
         if end < part.len() {
             self.place.push_str("...");
@@ -80,7 +91,7 @@ impl Reader {
         name: &[u8],
         read: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        self.at(&format!(".{}", String::from_utf8_lossy(name)), read)
+        self.at((".", &String::from_utf8_lossy(name)), read)
     }
 
     fn check_depth(&self, depth: usize) -> Result<()> {
@@ -133,7 +144,7 @@ impl Reader {
         let filters = filters.into_iter().enumerate();
         filters
             .map(|(index, filter)| {
-                self.at(&format!("[{index}]"), |reader| reader.filter(filter, depth + 1))
+                self.at(("", &format!("[{index}]")), |reader| reader.filter(filter, depth + 1))
             })
             .collect()
     }
@@ -213,7 +224,8 @@ impl Reader {
     fn condition(&mut self, field: &[u8], test: Test) -> Result<Expression> {
         self.count_condition()?;
         let number = self.conditions.len();
-        self.conditions.push(Condition { number, path: split(field), test });
+        let name = String::from_utf8_lossy(field).into();
+        self.conditions.push(Condition { number, name, path: split(field), test });
         Ok(Expression::Holds(number))
     }
 

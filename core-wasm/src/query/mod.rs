@@ -58,6 +58,7 @@ mod aggregate;
 mod control;
 pub(crate) mod cursor;
 pub(crate) mod encode;
+mod equality;
 mod evaluate;
 mod exact;
 mod fields;
@@ -77,6 +78,7 @@ use crate::error::Result;
 
 pub use aggregate::Aggregation;
 pub(crate) use control::check_path;
+pub use equality::equality;
 pub(crate) use fields::Field;
 pub use groups::Groups;
 pub use order::{Order, SortKey};
@@ -99,6 +101,8 @@ pub use sorter::Sorter;
 #[derive(Clone, Debug)]
 pub struct Filter {
     tree: path::Node,
+    /// The path of each condition, by its position.
+    fields: Vec<Box<str>>,
     expression: evaluate::Expression,
 }
 
@@ -113,8 +117,7 @@ impl Filter {
     /// [`crate::limits::MAX_FILTER_CONDITIONS`], [`crate::limits::MAX_REGEX_BYTES`],
     /// [`crate::limits::MAX_REGEX_PROGRAM_BYTES`].
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let (tree, expression) = filter::parse(json)?;
-        Ok(Self { tree, expression })
+        filter::parse(json)
     }
 
     /// Whether `value`, the bytes of a validated JSON value, matches.

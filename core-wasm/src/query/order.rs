@@ -74,6 +74,9 @@ impl Order {
     /// `Invalid`, with the place in the message as in `order_by[1]`, if it is anything else, names a
     /// field twice, or exceeds [`MAX_ORDER_FIELDS`].
     pub fn parse(json: &[u8]) -> Result<Self> {
+        if json == b"[]" {
+            return Ok(Self { parts: Vec::new(), fields: Fields::default(), longest: usize::MAX });
+        }
         let literal = Literal::read(&mut control::open("order_by", json)?);
         let list = control::list("order_by", literal, "a list of fields", MAX_ORDER_FIELDS)?;
         let mut order = Self {

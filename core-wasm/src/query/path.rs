@@ -48,6 +48,8 @@ fn index(part: &[u8]) -> Option<u64> {
 pub(super) struct Condition {
     /// Its number in the filter's expression.
     pub(super) number: usize,
+    /// Its path as it was written.
+    pub(super) name: Box<str>,
     pub(super) path: Path,
     pub(super) test: Test,
 }
@@ -78,9 +80,9 @@ struct Child {
 }
 
 impl Node {
-    /// The tree of these conditions, and for each condition its position in the tree's order, by its
-    /// number. Recursion is as deep as the longest path.
-    pub(super) fn tree(mut conditions: Vec<Condition>) -> (Self, Vec<usize>) {
+    /// The tree of these conditions, the path of each by its position in the tree's order, and the
+    /// position of each by its number. Recursion is as deep as the longest path.
+    pub(super) fn tree(mut conditions: Vec<Condition>) -> (Self, Vec<Box<str>>, Vec<usize>) {
         // A path sorts before those that it begins, and its parts compare one by one: depth first.
         sort_by(&mut conditions, |left, right| left.path.cmp(&right.path));
         let mut positions = vec![0; conditions.len()];
@@ -89,55 +91,46 @@ impl Node {
                 *place = position;
             }
         }
-        let mut rest = conditions.into_iter().peekable();
-        let mut position = 0;
-        let mut prefix = Path::new();
-        (Self::build(&mut rest, &mut position, &mut prefix), positions)
+        let tree = Self::build(&mut conditions, 0, 0);
+        (tree, conditions.into_iter().map(|condition| condition.name).collect(), positions)
     }
 
-    /// The node at `prefix`, of the conditions that come next.
-    fn build(
-        rest: &mut core::iter::Peekable<std::vec::IntoIter<Condition>>,
-        position: &mut usize,
-        prefix: &mut Path,
-    ) -> Self {
-        let mut node = Self { first: *position, ..Self::default() };
-        while let Some(condition) = rest.next_if(|condition| condition.path == *prefix) {
+    /// The node that the first `depth` parts of these paths lead to; its first test is at `first`.
+    fn build(mut rest: &mut [Condition], first: usize, depth: usize) -> Self {
+        let mut node = Self { first, ..Self::default() };
+        let here = rest.partition_point(|condition| condition.path.len() == depth);
+        let (tested, mut below) = rest.split_at_mut(here);
+        for condition in tested {
             node.deep |= condition.test.is_deep();
-            node.tests.push(condition.test);
-            *position += 1;
+            node.tests.push(core::mem::replace(&mut condition.test, Test::Exists));
         }
-        while let Some(part) = rest
-            .peek()
-            .filter(|condition| condition.path.starts_with(prefix))
-            .and_then(|condition| condition.path.get(prefix.len()))
-            .cloned()
-        {
+        node.end = first + here;
+        while let Some(first) = below.first() {
+            let same = |other: &Condition| other.path.get(depth) == first.path.get(depth);
+            (rest, below) = below.split_at_mut(below.partition_point(same));
+            let part = rest.first_mut().and_then(|first| first.path.get_mut(depth));
+            let part = part.map(core::mem::take).unwrap_or_default();
+            let child = Self::build(rest, node.end, depth + 1);
+            node.end = child.end;
             let index = index(&part);
             node.indexed.extend(index.map(|index| (index, node.children.len())));
-            prefix.push(part.clone());
-            let child = Self::build(rest, position, prefix);
-            prefix.pop();
             node.children.push(Child { name: part, is_index: index.is_some(), node: child });
         }
         node.indexed.sort_unstable();
-        node.end = *position;
         node
     }
 
-    /// The path and the test of each condition, by its position.
-    pub(super) fn conditions(&self) -> Vec<(Path, &Test)> {
-        let mut out = Vec::new();
-        self.append_conditions(&mut Path::new(), &mut out);
+    /// The tests, by their positions.
+    pub(super) fn all_tests(&self) -> Vec<&Test> {
+        let mut out = Vec::with_capacity(self.end);
+        self.append_tests(&mut out);
         out
     }
 
-    fn append_conditions<'a>(&'a self, prefix: &mut Path, out: &mut Vec<(Path, &'a Test)>) {
-        out.extend(self.tests.iter().map(|test| (prefix.clone(), test)));
+    fn append_tests<'a>(&'a self, out: &mut Vec<&'a Test>) {
+        out.extend(&self.tests);
         for child in &self.children {
-            prefix.push(child.name.clone());
-            child.node.append_conditions(prefix, out);
-            prefix.pop();
+            child.node.append_tests(out);
         }
     }
 
@@ -210,10 +203,13 @@ mod tests {
         let paths = ["b", "a.c", "a", "a-b", "a.b.c", "a", "b.10", "b.9", "", "a."];
         let conditions = paths.iter().enumerate().map(|(number, path)| Condition {
             number,
+            name: (*path).into(),
             path: split(path.as_bytes()),
             test: Test::Exists,
         });
-        let (tree, positions) = Node::tree(conditions.collect());
+        let (tree, names, positions) = Node::tree(conditions.collect());
+        assert!(paths.iter().zip(&positions).all(|(path, at)| *names[*at] == **path));
+        assert_eq!(tree.all_tests().len(), paths.len());
         assert_eq!(tree.all(), 0..paths.len());
         let at = |number: usize| positions[number];
         let a = tree.member(b"a", false).unwrap();

@@ -40,65 +40,72 @@ pub trait Indexes {
 
     /// Whether no document has several values, or an array, in the field.
     fn is_single_valued(&self, field: &str) -> bool;
+
+    /// Whether the index of the field finds no documents but those that have a value that is looked
+    /// up.
+    fn is_exact(&self, field: &str, lookup: &Lookup) -> bool;
 }
 
 /// What to look up: every match of the filter is found by one of the parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct Plan<'f> {
     /// How many documents are found, those counted twice that two parts find.
     pub documents: usize,
+    /// Whether every document that is found matches.
+    pub is_exact: bool,
     /// Fields and what to ask their indexes for.
-    pub parts: Vec<(String, Lookup)>,
+    pub parts: Vec<(&'f str, Lookup)>,
 }
 
 impl Filter {
     /// The plan that finds the fewest documents, if indexes help and it finds less than `at_most`.
-    pub fn plan(&self, indexes: &dyn Indexes, at_most: usize) -> Option<Plan> {
-        let conditions = self.tree.conditions();
-        let conditions = conditions
-            .into_iter()
-            .map(|(path, test)| (String::from_utf8_lossy(&path.join(&b'.')).into_owned(), test))
-            .collect();
-        Planner { conditions, indexes }.plan(&self.expression, at_most)
+    pub fn plan(&self, indexes: &dyn Indexes, at_most: usize) -> Option<Plan<'_>> {
+        let tests = self.tree.all_tests();
+        Planner { fields: &self.fields, tests, indexes }.plan(&self.expression, at_most)
     }
 
     /// The paths that the filter looks at, sorted, each once.
     pub fn fields(&self) -> Vec<String> {
-        let conditions = self.tree.conditions().into_iter();
-        let mut fields: Vec<_> = conditions
-            .map(|(path, _)| String::from_utf8_lossy(&path.join(&b'.')).into_owned())
-            .collect();
+        let mut fields: Vec<String> = self.fields.iter().map(|field| (**field).into()).collect();
         sort(&mut fields);
         fields.dedup();
         fields
     }
 }
 
-struct Planner<'f> {
-    /// By position: path and test.
-    conditions: Vec<(String, &'f Test)>,
-    indexes: &'f dyn Indexes,
+struct Planner<'f, 'i> {
+    /// The path of each condition, by its position.
+    fields: &'f [Box<str>],
+    /// The test of each.
+    tests: Vec<&'f Test>,
+    indexes: &'i dyn Indexes,
 }
 
-impl Planner<'_> {
+impl<'f> Planner<'f, '_> {
+    fn condition(&self, position: usize) -> Option<(&'f str, &'f Test)> {
+        Some((&**self.fields.get(position)?, *self.tests.get(position)?))
+    }
+
     /// The best plan that finds less than `at_most`. Recursion is as deep as the filter.
-    fn plan(&self, expression: &Expression, at_most: usize) -> Option<Plan> {
+    fn plan(&self, expression: &Expression, at_most: usize) -> Option<Plan<'f>> {
         match expression {
             Expression::Holds(position) => {
-                let (field, test) = self.conditions.get(*position)?;
-                self.part(field, lookup(test)?, at_most)
+                let (field, test) = self.condition(*position)?;
+                let is_exact = matches!(test, Test::Equal(_) | Test::In(_) | Test::Ordered(..));
+                self.part(field, lookup(test)?, is_exact, at_most)
             }
             Expression::Not(inner) => {
-                let (field, test) = self.conditions.get(only(inner)?)?;
+                let (field, test) = self.condition(only(inner)?)?;
                 let missing = Lookup::Points(vec![vec![encode::MISSING]]);
-                matches!(test, Test::Exists).then(|| self.part(field, missing, at_most))?
+                matches!(test, Test::Exists).then(|| self.part(field, missing, false, at_most))?
             }
             Expression::All(_) => self.all(expression, at_most),
             Expression::Any(branches) => {
-                let mut union = Plan { documents: 0, parts: Vec::new() };
+                let mut union = Plan { documents: 0, is_exact: true, parts: Vec::new() };
                 for branch in branches {
                     let plan = self.plan(branch, at_most - union.documents)?;
                     union.documents += plan.documents;
+                    union.is_exact &= plan.is_exact;
                     union.parts.extend(plan.parts);
                 }
                 Some(union)
@@ -107,10 +114,10 @@ impl Planner<'_> {
     }
 
     /// The best of what conditions that all have to hold can be looked up by.
-    fn all(&self, expression: &Expression, at_most: usize) -> Option<Plan> {
+    fn all(&self, expression: &Expression, at_most: usize) -> Option<Plan<'f>> {
         let mut parts = Vec::new();
         flatten(expression, &mut parts);
-        let mut ranges: Vec<(&str, Lookup)> = Vec::new();
+        let mut ranges: Vec<(&'f str, Lookup)> = Vec::new();
         let mut others = Vec::new();
         for part in parts {
             match self.range(part) {
@@ -123,33 +130,45 @@ impl Planner<'_> {
                 None => others.push(part),
             }
         }
-        let mut best: Option<Plan> = None;
-        let mut keep = |plan: Option<Plan>| {
+        let is_all = ranges.len() + others.len() == 1;
+        let mut best: Option<Plan<'f>> = None;
+        let mut keep = |plan: Option<Plan<'f>>| {
             best = plan.or(best.take());
             best.as_ref().map_or(at_most, |best| best.documents)
         };
         let mut bound = at_most;
         for (field, range) in ranges {
-            bound = keep(self.part(field, range, bound));
+            bound = keep(self.part(field, range, is_all, bound));
         }
         for part in others {
             bound = keep(self.plan(part, bound));
+        }
+        if let Some(best) = &mut best {
+            best.is_exact &= is_all;
         }
         best
     }
 
     /// The range of a condition of order on a field without several values.
-    fn range(&self, expression: &Expression) -> Option<(&str, Lookup)> {
+    fn range(&self, expression: &Expression) -> Option<(&'f str, Lookup)> {
         let Expression::Holds(position) = expression else { return None };
-        let (field, test) = self.conditions.get(*position)?;
+        let (field, test) = self.condition(*position)?;
         let single = matches!(test, Test::Ordered(..)) && self.indexes.is_single_valued(field);
-        single.then(|| lookup(test).map(|range| (field.as_str(), range)))?
+        single.then(|| lookup(test).map(|range| (field, range)))?
     }
 
-    /// A plan of one part.
-    fn part(&self, field: &str, lookup: Lookup, at_most: usize) -> Option<Plan> {
+    /// A plan of one part; `is_all` if the lookup is all that the filter asks for.
+    fn part(
+        &self,
+        field: &'f str,
+        lookup: Lookup,
+        is_all: bool,
+        at_most: usize,
+    ) -> Option<Plan<'f>> {
         let documents = self.indexes.count(field, &lookup, at_most)?;
-        (documents < at_most).then(|| Plan { documents, parts: vec![(field.to_owned(), lookup)] })
+        let is_exact = is_all && self.indexes.is_exact(field, &lookup);
+        let plan = Plan { documents, is_exact, parts: vec![(field, lookup)] };
+        (documents < at_most).then_some(plan)
     }
 }
 
@@ -205,7 +224,7 @@ fn lookup(test: &Test) -> Option<Lookup> {
 }
 
 fn encoded(literal: &Literal) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(encode::SHORT_BYTES);
     encode::literal(literal, &mut out);
     out
 }

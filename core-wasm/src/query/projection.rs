@@ -62,7 +62,13 @@ impl Projection {
         for (number, entry) in list.iter().enumerate() {
             let path = control::path(&format!("select[{number}]"), entry)?;
             // Whatever exists at the path is selected, so that is the test there.
-            conditions.push(Condition { number, path: split(path.as_bytes()), test: Test::Exists });
+            let split = split(path.as_bytes());
+            conditions.push(Condition {
+                number,
+                name: path.into(),
+                path: split,
+                test: Test::Exists,
+            });
         }
         Ok(Self { tree: Node::tree(conditions).0 })
     }

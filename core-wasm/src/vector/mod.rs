@@ -35,7 +35,7 @@ pub mod topk;
 pub use hnsw::Hnsw;
 pub use query::{Query, QueryError};
 pub use rows::{Codes, Rows, Segment};
-pub use search::{Answer, Filter, Mode, Path, Request, search};
+pub use search::{Answer, Filter, Mode, Path, Request, are_few, search};
 pub use topk::{Hit, Tie, TopK, Weigh};
 
 pub use crate::limits::{MAX_DIMENSION as MAX_DIM, MAX_TOP_K};

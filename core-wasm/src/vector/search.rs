@@ -32,7 +32,7 @@ pub enum Filter<'a> {
     Current,
     /// Rows by bitmap, current or not.
     Bitmap(&'a [u64]),
-    /// Rows by number, each once, current or not.
+    /// Rows by number, each once, current or not: searched exactly.
     List(&'a [u32]),
 }
 
@@ -100,8 +100,13 @@ pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut S
         Filter::Current => rows.current(),
         Filter::Bitmap(bits) => bits,
         Filter::List(list) => {
-            let live: Vec<u32> = list.iter().copied().filter(|&row| rows.is_live(row)).collect();
-            exact::scan_rows(rows, query, &live, &mut top);
+            let live = list.iter().copied().filter(|&row| rows.is_live(row));
+            let (coded, uncoded): (Vec<u32>, Vec<u32>) =
+                live.partition(|&row| bitmap::contains(rows.coded(), row));
+            for row in uncoded {
+                top.offer(row, query.score(rows, row));
+            }
+            exact::scan_rows(rows, query, &coded, &mut top);
             return Answer { hits: top.finish(), path: Path::Exact };
         }
     };
@@ -126,6 +131,12 @@ pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut S
         exact::scan_bitmaps(rows, query, bits, coded, &mut top);
     }
     Answer { hits: top.finish(), path: Path::Exact }
+}
+
+/// Whether so many rows of a filter are best given as a list, whatever else a mode allows.
+#[must_use]
+pub fn are_few(rows: &Rows, count: usize, mode: Mode) -> bool {
+    mode != Mode::Quantized && count <= EXACT_ROWS.max(rows.end() as usize / EXACT_SHARE)
 }
 
 fn wants_shortlist(rows: &Rows, query: &Query, request: &Request<'_>, among: usize) -> bool {

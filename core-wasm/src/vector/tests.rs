@@ -113,6 +113,23 @@ fn filters_lose_nothing_and_add_nothing() {
 }
 
 #[test]
+fn a_list_loses_no_row_that_has_no_codes_yet() {
+    let mut scratch = Scratch::default();
+    for coded in [0, 700, 3_000] {
+        let (mut rows, mut random) = filled(Metric::Cosine, 64, 3_000, Codes::Later);
+        rows.derive_codes(coded);
+        rows.erase(14);
+        let list: Vec<u32> = (0..3_000).step_by(7).collect();
+        for k in [1, 10, 1_000] {
+            let query = Query::new(&rows, &random.clustered(64)).unwrap();
+            let expected = oracle(&rows, &query, |row| row % 7 == 0 && row != 14, k);
+            let request = request(k, Filter::List(&list), Mode::Auto);
+            assert_eq!(search(&rows, &query, &request, &mut scratch).hits, expected, "{coded}");
+        }
+    }
+}
+
+#[test]
 fn a_short_filter_leaves_out_what_lies_past_its_end() {
     let (rows, mut random) = filled(Metric::Cosine, 64, 5_000, Codes::Now);
     let query = Query::new(&rows, &random.clustered(64)).unwrap();

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from koru_delta import _protocol as op
 from koru_delta._operations.base import Operations
-from koru_delta._results.reports import (
-    CompactReport,
-    ExportReport,
-    Health,
-    Stats,
-    VerifyReport,
-    vector_stats,
-)
 from koru_delta.config import check_retention
 from koru_delta.errors import CorruptionError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from koru_delta._results.reports import (
+        CompactReport,
+        ExportReport,
+        Health,
+        Stats,
+        VerifyReport,
+    )
     from koru_delta._session import Session
     from koru_delta._upkeep.copies import FileCheck
 
@@ -41,6 +40,8 @@ class Operating(Operations):
 
     async def stats(self) -> Stats:
         """Sizes, counts and limits. Linear in the number of keys."""
+        from koru_delta._results.reports import Stats, vector_stats  # Here: few need it at once.
+
         session = self._session
         reply = await session.read(op.STATS, long=True)
         engine: dict[str, Any] = json.loads(reply[2])
@@ -71,6 +72,8 @@ class Operating(Operations):
         session = self._session
         await session.read(op.HEAD)
         issues = session.issues
+        from koru_delta._results.reports import Health
+
         return Health(healthy=not issues, issues=issues)
 
     async def persist(self) -> bool:
@@ -110,6 +113,8 @@ class Operating(Operations):
         file = await session.in_thread(_verify_file, session)
         if file.problem is not None:
             problems.append(f"in the file: {file.problem}")
+        from koru_delta._results.reports import VerifyReport
+
         return VerifyReport(
             ok=not problems,
             versions=memory["versions"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from koru_delta import _json
 from koru_delta import _protocol as op
-from koru_delta._arguments import check_text
+from koru_delta._arguments import check_text, where_bytes
 from koru_delta._operations.base import Operations
 from koru_delta._protocol import NOW, REPLY_TRUE, Reply
 from koru_delta._query_arguments import (
@@ -19,11 +19,12 @@ from koru_delta._query_arguments import (
     order_list,
     query_control,
 )
+from koru_delta._replies import raise_error
 from koru_delta._results.matches import Record, records_from_payload
-from koru_delta._results.reports import Explanation, Index, View
 from koru_delta._times import to_microseconds
 
 if TYPE_CHECKING:
+    from koru_delta._results.reports import Explanation, Index, View
     from koru_delta._times import Time
     from koru_delta.config import Config
 
@@ -38,7 +39,8 @@ class TimedReads(Operations):
     def __init__(self, config: Config) -> None:
         """Prepare; nothing is opened."""
         super().__init__(config)
-        self._taken_seconds: dict[tuple[object, ...], float] = {}
+        self._quick: set[tuple[object, ...]] = set()
+        """Kinds of what took little the last time."""
 
     async def _read_timed(
         self,
@@ -52,26 +54,37 @@ class TimedReads(Operations):
         where: Mapping[str, Any] | None = None,
         payload: bytes | None = None,
     ) -> Reply:
-        payload = filter_bytes(where) if payload is None else payload
+        if payload is None:
+            payload = b"" if where is None else where_bytes(where)
+        session = self._session
+        options = b"" if control is None else _json.options(control)
+        request = session.request(namespace, key, at, options, payload, 0, 0, vector)
         # What is asked for differs from time to time; by which fields tends to come again.
-        taken = self._taken_seconds
         ordered = None if control is None else str(control.get("order_by"))
         kind = (opcode, namespace, ordered, None if where is None else tuple(where))
-        long = taken.get(kind, 1.0) > _LONG_SECONDS
-        start = perf_counter()
-        reply = await self._session.read(
-            opcode, namespace, key,
-            at=at, control=control, payload=payload, vector=vector, long=long,
-        )  # fmt: skip
-        if len(taken) >= _REMEMBERED:
-            taken.clear()
-        taken[kind] = perf_counter() - start
+        reply = None
+        if kind in self._quick:
+            start = perf_counter()
+            reply = session.try_call(opcode, request)
+            if perf_counter() - start > _LONG_SECONDS:
+                self._quick.discard(kind)
+        if reply is None:
+            reply = await self._read_on_a_thread(kind, opcode, request)
+        if reply[0]:
+            reply = await session.fetched(reply, opcode, request)
+            if reply[0]:
+                raise_error(reply, namespace, key, item="query")
         return reply
 
-    async def _records(self, payload: bytes) -> list[Record]:
-        if len(payload) > _LONG_BYTES:
-            return await self._session.in_thread(records_from_payload, payload)
-        return records_from_payload(payload)
+    async def _read_on_a_thread(
+        self, kind: tuple[object, ...], opcode: int, request: bytes
+    ) -> Reply:
+        reply, seconds = await self._answer_later(opcode, request)
+        if seconds <= _LONG_SECONDS:
+            if len(self._quick) >= _REMEMBERED:
+                self._quick.clear()
+            self._quick.add(kind)
+        return reply
 
 
 class Querying(TimedReads):
@@ -118,12 +131,16 @@ class Querying(TimedReads):
             control=query_control(order_by, limit, offset, select), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
-        return await self._records(reply[2])
+        if len(reply[2]) > _LONG_BYTES:
+            return await self._session.in_thread(records_from_payload, reply[2])
+        return records_from_payload(reply[2])
 
     async def count(
         self, namespace: str, where: Mapping[str, Any] | None = None, *, at: Time | None = None
     ) -> int:
         """How many values of a namespace match a filter; see :meth:`query`.
+
+        Where an index answers the whole filter, no value is read: time is linear in what matches.
 
         Example:
             >>> await db.count("users")
@@ -197,6 +214,8 @@ class Querying(TimedReads):
             control=query_control(order_by, limit, offset), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
+        from koru_delta._results.reports import Explanation  # Here: few need it at once.
+
         return Explanation(**_json.loads(reply[2]))
 
     async def create_index(self, namespace: str, field: str) -> bool:
@@ -230,6 +249,8 @@ class Querying(TimedReads):
     async def list_indexes(self, namespace: str | None = None) -> list[Index]:
         """The indexes of a namespace, or of all, sorted by namespace and field."""
         reply = await self._session.read(op.LIST_INDEXES, namespace or "")
+        from koru_delta._results.reports import Index
+
         return [Index(**index) for index in _json.loads(reply[2])]
 
     async def create_view(
@@ -279,7 +300,9 @@ class Querying(TimedReads):
             op.VIEW, "", check_text("the view", name),
             control=query_control(None, limit, offset), at=to_microseconds(at),
         )  # fmt: skip
-        return await self._records(reply[2])
+        if len(reply[2]) > _LONG_BYTES:
+            return await self._session.in_thread(records_from_payload, reply[2])
+        return records_from_payload(reply[2])
 
     async def drop_view(self, name: str) -> bool:
         """Drop a view; False if there was none. The values that it showed stay."""
@@ -289,6 +312,8 @@ class Querying(TimedReads):
     async def list_views(self) -> list[View]:
         """The views, sorted by name."""
         reply = await self._session.read(op.LIST_VIEWS)
+        from koru_delta._results.reports import View
+
         return [
             View(
                 name=view["name"],

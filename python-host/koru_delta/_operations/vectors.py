@@ -19,6 +19,7 @@ from koru_delta._arguments import (
 )
 from koru_delta._operations.writing import Writing
 from koru_delta._protocol import FLAG_KEEP, REPLY_TRUE
+from koru_delta._replies import raise_error
 from koru_delta._results.matches import Match, matches_from_payload
 from koru_delta._results.versions import Version
 from koru_delta._times import to_microseconds
@@ -231,14 +232,23 @@ class Vectors(Writing):
                 "the namespace is empty", suggestion="name one, or give None to search all"
             )
         payload = b"" if where is None else where_bytes(where)
+        space = "" if namespace is None else namespace
+        options, as_of = _json.options(control), to_microseconds(at)
+        session = self._session
+        request = session.request(space, "", as_of, options, payload, 0, 0, vector)
         start = perf_counter()
-        reply = await self._session.read(
-            op.SIMILAR, "" if namespace is None else namespace, at=to_microseconds(at),
-            control=control, payload=payload, vector=vector,
-            long=queries * self._search_seconds > _LONG_SEARCH_SECONDS,
-        )  # fmt: skip
+        is_long = queries * self._search_seconds > _LONG_SEARCH_SECONDS
+        reply = None if is_long else session.try_call(op.SIMILAR, request)
+        if reply is None:
+            reply, seconds = await self._answer_later(op.SIMILAR, request)
+        else:
+            seconds = perf_counter() - start
+        if reply[0]:
+            reply = await session.fetched(reply, op.SIMILAR, request)
+            if reply[0]:
+                raise_error(reply, space, item="query")
         # How long a search takes is known best from the one before.
-        self._search_seconds = (perf_counter() - start) / queries
+        self._search_seconds = seconds / queries
         return matches_from_payload(reply[2])
 
     async def vector(self, namespace: str, key: str, *, at: Time | None = None) -> Any:

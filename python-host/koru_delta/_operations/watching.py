@@ -12,13 +12,13 @@ from koru_delta import _protocol as op
 from koru_delta._arguments import check_name, where_bytes
 from koru_delta._operations.base import Operations
 from koru_delta._protocol import REPLY_TRUE
-from koru_delta._results.changes import Change, changes_from_payload
 from koru_delta._results.versions import Version
 from koru_delta._times import to_microseconds
 from koru_delta._workers import HAS_THREADS
 from koru_delta.errors import DatabaseClosedError
 
 if TYPE_CHECKING:
+    from koru_delta._results.changes import Change
     from koru_delta._session import Session
     from koru_delta._times import Time
 
@@ -61,7 +61,7 @@ class Watching(Operations):
         return Watch(self._session, namespace, key, where, since)
 
 
-class Watch(AsyncIterator[Change]):
+class Watch(AsyncIterator["Change"]):
     """Changes as they are committed; see :meth:`Database.watch`."""
 
     def __init__(
@@ -97,6 +97,8 @@ class Watch(AsyncIterator[Change]):
         }
 
     def _take(self, reply: tuple[int, int, bytes, bytes, int]) -> None:
+        from koru_delta._results.changes import changes_from_payload  # Here: not all watch.
+
         page = changes_from_payload(reply[2])
         self._cursor = {"timestamp": page.timestamp, "taken": page.taken}
         self._more = bool(reply[1] & REPLY_TRUE)
@@ -163,7 +165,7 @@ class Watch(AsyncIterator[Change]):
         self._found.clear()
 
 
-class SyncWatch(Iterator[Change]):
+class SyncWatch(Iterator["Change"]):
     """A :class:`Watch` whose iteration blocks."""
 
     def __init__(

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from struct import Struct, unpack_from
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from koru_delta import _json
 from koru_delta._results.versions import BYTES_VALUE, JSON_VALUE, RECORD
 from koru_delta._times import to_datetime
 
-_hit_places: Final = Struct("<16sQ16xHHHHI4xB").unpack_from
-_Names = tuple[str, str, str, datetime]
+_lengths: Final = Struct("<40xHHHHI4xB").unpack_from
+_ONE: Final = b"\1\0\0\0"
+_ONE_AT: Final = 8
+"""Of a reply of one version: its count, and where the record begins."""
+_NAMES_AT: Final = RECORD.size
+_LATER: Final = frozenset({"namespace", "version_id", "timestamp"})
+_UNSAID: Final[dict[str, Any]] = {"snippet": None, "highlights": ()}
+
+
+class _Found:
+    """A key and its value; what else a reply says of it is taken apart when somebody looks."""
+
+    __slots__ = ("_head",)
+
+    _head: bytes
+    """The version's record up to the key."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Reached only for a slot that is not filled yet.
+            if name in _LATER:
+                return _fill(self, name)
+            if name in _UNSAID and name in type(self).__slots__:
+                return _UNSAID[name]
+            kind = type(self).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class Match(_Found):
     """One hit of a search.
 
     Attributes:
@@ -41,7 +67,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(_Found):
     """One value that a query selected.
 
     Attributes:
@@ -59,40 +85,55 @@ class Record:
     timestamp: datetime
 
 
+_FoundT = TypeVar("_FoundT", bound=_Found)
 _new: Final = object.__new__
-_set_namespace: Final = vars(Record)["namespace"].__set__
+_set: Final = object.__setattr__
+_set_head: Final = vars(_Found)["_head"].__set__
 _set_key: Final = vars(Record)["key"].__set__
 _set_value: Final = vars(Record)["value"].__set__
-_set_version_id: Final = vars(Record)["version_id"].__set__
-_set_timestamp: Final = vars(Record)["timestamp"].__set__
+_set_score: Final = vars(Match)["score"].__set__
+_set_snippet: Final = vars(Match)["snippet"].__set__
+_set_highlights: Final = vars(Match)["highlights"].__set__
+
+
+def _fill(found: _Found, name: str) -> Any:
+    """Take apart what is not, and return one of its parts."""
+    head = found._head
+    parts = {
+        "namespace": head[_NAMES_AT:].decode(),
+        "version_id": head[:16].hex(),
+        "timestamp": to_datetime(int.from_bytes(head[16:24], "little")),
+    }
+    for part, value in parts.items():
+        _set(found, part, value)
+    return parts[name]
 
 
 def records_from_payload(payload: bytes) -> list[Record]:
     """The records of a reply of versions."""
-    names, values = _versions(payload, 0)[:2]
-    found: list[Record] = []
-    for (namespace, key, version_id, timestamp), value in zip(names, values, strict=True):
-        # Much is selected at once, and a frozen class's own __init__ takes twice as long as this.
-        record = _new(Record)
-        _set_namespace(record, namespace)
-        _set_key(record, key)
-        _set_value(record, value)
-        _set_version_id(record, version_id)
-        _set_timestamp(record, timestamp)
-        found.append(record)
-    return found
+    if len(payload) > _ONE_AT and payload[:4] == _ONE:
+        # Most often there is one: its way is the other one's, without lists.
+        namespace_len, key_len, model_len, causes, value_len, kind = _lengths(payload, _ONE_AT)
+        if kind == JSON_VALUE:
+            key_at = _ONE_AT + _NAMES_AT + namespace_len
+            key_end = key_at + key_len
+            value_at = key_end + model_len + 16 * causes
+            record = _new(Record)
+            _set_head(record, payload[_ONE_AT:key_at])
+            _set_key(record, payload[key_at:key_end].decode())
+            _set_value(record, _json.loads(payload[value_at : value_at + value_len]))
+            return [record]
+    return _versions(payload, 0, Record)[0]
 
 
 def matches_from_payload(payload: bytes) -> list[list[Match]]:
     """The hits of each query of a search's reply: counts, scores, and versions."""
     counts, scores, start = _scores(payload)
-    names, values, _ = _versions(payload, start)
-    hits = [
-        Match(namespace, key, score, value, version_id, timestamp)
-        for (namespace, key, version_id, timestamp), score, value in zip(
-            names, scores, values, strict=True
-        )
-    ]
+    hits, _ = _versions(payload, start, Match)
+    for hit, score in zip(hits, scores, strict=True):
+        _set_score(hit, score)
+    if len(counts) == 1:
+        return [hits]
     found: list[list[Match]] = []
     begin = 0
     for count in counts:
@@ -104,18 +145,14 @@ def matches_from_payload(payload: bytes) -> list[list[Match]]:
 def text_matches_from_payload(payload: bytes) -> list[Match]:
     """The hits of one search of text: counts, scores, versions, and snippets."""
     _, scores, start = _scores(payload)
-    names, values, start = _versions(payload, start)
+    hits, start = _versions(payload, start, Match)
     snippets = _json.loads(payload[start + 4 :])
-    return [
-        Match(
-            namespace, key, score, value, version_id, timestamp,
-            None if snippet is None else snippet[0],
-            () if snippet is None else tuple((begin, end) for begin, end in snippet[1]),
-        )
-        for (namespace, key, version_id, timestamp), score, value, snippet in zip(
-            names, scores, values, snippets, strict=True
-        )
-    ]  # fmt: skip
+    for hit, score, snippet in zip(hits, scores, snippets, strict=True):
+        _set_score(hit, score)
+        if snippet is not None:
+            _set_snippet(hit, snippet[0])
+            _set_highlights(hit, tuple((begin, end) for begin, end in snippet[1]))
+    return hits
 
 
 def _scores(payload: bytes) -> tuple[tuple[int, ...], tuple[float, ...], int]:
@@ -127,36 +164,42 @@ def _scores(payload: bytes) -> tuple[tuple[int, ...], tuple[float, ...], int]:
     return counts, unpack_from(f"<{total}f", payload, start), start + 4 * total
 
 
-def _versions(payload: bytes, start: int) -> tuple[list[_Names], list[Any], int]:
-    """Names and values of a payload of versions, and where it ends: one decoder call for all."""
+def _setters(kind: type[_Found]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """What sets key and value: a frozen class's own __init__ takes several times as long."""
+    return vars(kind)["key"].__set__, vars(kind)["value"].__set__
+
+
+_SETTERS: Final[dict[type[_Found], tuple[Callable[..., None], Callable[..., None]]]] = {
+    kind: _setters(kind) for kind in (Record, Match)
+}
+
+
+def _versions(payload: bytes, start: int, kind: type[_FoundT]) -> tuple[list[_FoundT], int]:
+    """What a payload of versions is about, and where it ends: one decoder call for all values."""
     count = int.from_bytes(payload[start : start + 4], "little")
     lengths = unpack_from(f"<{count}I", payload, start + 4)
     start += 4 + 4 * count
-    names: list[_Names] = []
+    set_key, set_value = _SETTERS[kind]
+    hits: list[_FoundT] = []
     texts: list[bytes] = []
     bytes_values: dict[int, bytes] = {}
-    # Hits tend to share their namespace, and those of a batch their time.
-    last_namespace, namespace = b"", ""
-    last_us, timestamp = 0, to_datetime(0)
     for length in lengths:
-        version_id, timestamp_us, namespace_len, key_len, model_len, causes, value_len, kind = (
-            _hit_places(payload, start)
-        )
-        key_at = start + RECORD.size + namespace_len
+        namespace_len, key_len, model_len, causes, value_len, value_kind = _lengths(payload, start)
+        key_at = start + _NAMES_AT + namespace_len
         key_end = key_at + key_len
         value_at = key_end + model_len + 16 * causes
         value = payload[value_at : value_at + value_len]
-        if kind == BYTES_VALUE:
+        if value_kind == BYTES_VALUE:
             bytes_values[len(texts)] = value
-        texts.append(value if kind == JSON_VALUE else b"null")
-        name = payload[key_at - namespace_len : key_at]
-        if name != last_namespace:
-            last_namespace, namespace = name, name.decode()
-        if timestamp_us != last_us:
-            last_us, timestamp = timestamp_us, to_datetime(timestamp_us)
-        names.append((namespace, payload[key_at:key_end].decode(), version_id.hex(), timestamp))
+        texts.append(value if value_kind == JSON_VALUE else b"null")
+        hit = _new(kind)
+        _set_head(hit, payload[start:key_at])
+        set_key(hit, payload[key_at:key_end].decode())
+        hits.append(hit)
         start += length
     values: list[Any] = _json.loads(b"[%b]" % b",".join(texts))
     for index, value in bytes_values.items():
         values[index] = value
-    return names, values, start
+    for hit, one in zip(hits, values, strict=True):
+        set_value(hit, one)
+    return hits, start

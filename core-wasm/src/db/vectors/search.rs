@@ -6,11 +6,12 @@ use core::ops::Range;
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_DIMENSION, MAX_TOP_K};
 use crate::log::record::Record;
+use crate::query;
 use crate::sort::{sort, sort_by};
 use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
-use super::super::query::{Select, is_selected};
+use super::super::query::{Narrowed, Select, is_selected};
 use super::super::versions::{Place, Version, Versions};
 use super::{At, Set, Vectors, other_dimension, refuse};
 
@@ -74,12 +75,12 @@ impl Database {
         &mut self,
         similar: &Similar<'_>,
     ) -> Result<Vec<(f32, Place)>> {
-        check(similar)?;
+        let filter = check(similar)?;
         let chosen = self.vectors.choose(similar)?;
         let mut hits: Vec<(usize, Hit)> = Vec::new();
         for index in chosen {
             let past = self.visible_rows(index, similar.at)?;
-            let narrowed = self.narrowed_rows(index, similar)?;
+            let narrowed = self.narrowed_rows(index, similar, filter.as_ref());
             let seen = (past, narrowed);
             let (found, _) = self.vectors.search(index, similar, seen, None, &self.versions)?;
             hits.extend(found.into_iter().map(|hit| (index, hit)));
@@ -104,43 +105,37 @@ impl Database {
     /// The rows that a search of one namespace is about: their set, and what [`Vectors::search`] takes;
     /// `None` if there are no vectors.
     pub(in crate::db) fn seen_rows(&self, similar: &Similar<'_>) -> Result<Option<(usize, Seen)>> {
-        check(similar)?;
+        let filter = check(similar)?;
         let Some(index) = self.vectors.choose(similar)?.first().copied() else { return Ok(None) };
-        let seen = (self.visible_rows(index, similar.at)?, self.narrowed_rows(index, similar)?);
+        let narrowed = self.narrowed_rows(index, similar, filter.as_ref());
+        let seen = (self.visible_rows(index, similar.at)?, narrowed);
         Ok(Some((index, seen)))
     }
 
     /// The rows of a set that match the filter, where an index leaves few to look at.
-    fn narrowed_rows(&self, index: usize, similar: &Similar<'_>) -> Result<Option<Vec<u64>>> {
-        let (Some(json), Some(set)) = (similar.filter, self.vectors.sets.get(index)) else {
-            return Ok(None);
-        };
-        if self.derived.space(&set.namespace).is_none() {
-            return Ok(None);
-        }
-        let filter = crate::query::Filter::parse(json)?;
+    fn narrowed_rows(
+        &self,
+        index: usize,
+        similar: &Similar<'_>,
+        filter: Option<&query::Filter>,
+    ) -> Option<Vec<u32>> {
+        let set = self.vectors.sets.get(index)?;
         let select = Select {
             namespace: &set.namespace,
-            filter: Some(json),
+            filter: similar.filter,
             order: b"[]",
             offset: 0,
             limit: None,
             at: similar.at,
         };
-        let Some((_, places)) = self.narrowed(&select, Some(&filter)) else { return Ok(None) };
-        let mut rows = Vec::new();
-        let length = usize::try_from(set.rows.end()).unwrap_or(usize::MAX);
-        bitmap::resize(&mut rows, length).map_err(|_| super::out_of_memory())?;
-        for place in places {
-            let Some(version) = self.versions.get(place) else { continue };
-            let held = version.vector().filter(|held| held.set == index);
+        let Narrowed { places, is_exact, .. } = self.narrowed(&select, filter)?;
+        let row = |place: Place| {
+            let held = self.versions.get(place)?.vector().filter(|held| held.set == index)?;
             // An index has present values, none of which is set aside.
-            let matches = |record: &Record| is_selected(Some(&filter), record);
-            if let Some(held) = held.filter(|_| self.versions.record(place).is_some_and(matches)) {
-                bitmap::set(&mut rows, held.row, true);
-            }
-        }
-        Ok(Some(rows))
+            let matches = is_exact || is_selected(filter, self.versions.record(place)?);
+            matches.then_some(held.row)
+        };
+        Some(places.into_iter().filter_map(row).collect())
     }
 
     /// The vector of a key's value as of `at`, as float32 bytes; `None` if it has none.
@@ -187,7 +182,7 @@ impl Database {
 
 /// Rows that are visible, if they are not simply the current ones, and those that match a filter, if
 /// an index told.
-pub(in crate::db) type Seen = (Option<Vec<u64>>, Option<Vec<u64>>);
+pub(in crate::db) type Seen = (Option<Vec<u64>>, Option<Vec<u32>>);
 
 impl Vectors {
     /// The sets to search.
@@ -285,9 +280,23 @@ impl Vectors {
                 }
             }
         }
-        if let Some(json) = similar.filter {
-            let matching = match &narrowed {
-                Some(narrowed) => narrowed,
+        let list = narrowed.map(|mut list| {
+            let seen = visible.as_deref().unwrap_or(rows.current());
+            list.retain(|row| bitmap::contains(seen, *row));
+            list
+        });
+        let few = list.as_deref().filter(|list| vector::are_few(rows, list.len(), mode));
+        if few.is_none()
+            && let Some(json) = similar.filter
+        {
+            let mut matching = Vec::new();
+            let matching = match &list {
+                Some(list) => {
+                    bitmap::resize(&mut matching, usize::try_from(rows.end()).unwrap_or_default())
+                        .map_err(|_| super::out_of_memory())?;
+                    list.iter().for_each(|row| bitmap::set(&mut matching, *row, true));
+                    &matching
+                }
                 None => filters.matching(json, (rows, places), visible.as_deref(), versions)?,
             };
             let seen = visible.get_or_insert_with(|| rows.current().to_vec());
@@ -295,6 +304,7 @@ impl Vectors {
                 *word &= matching;
             }
         }
+        let seen = visible.as_deref().map_or(Filter::Current, Filter::Bitmap);
         let tie = |one: u32, other: u32| key_order(places, versions, one, other);
         let weigh = |row: u32, cosine: f32| {
             let place = places.get(usize::try_from(row).ok()?)?;
@@ -306,7 +316,7 @@ impl Vectors {
             &vector::Request {
                 k: similar.top_k,
                 threshold: similar.threshold,
-                filter: visible.as_deref().map_or(Filter::Current, Filter::Bitmap),
+                filter: few.map_or(seen, Filter::List),
                 mode,
                 tie: &tie,
                 weigh: weighing.is_some().then_some(&weigh),
@@ -340,7 +350,8 @@ fn key_order(places: &[u32], versions: &Versions, one: u32, other: u32) -> Order
     key(one).cmp(&key(other))
 }
 
-fn check(similar: &Similar<'_>) -> Result<()> {
+/// Refuses what cannot be searched for; the filter, if there is one.
+fn check(similar: &Similar<'_>) -> Result<Option<query::Filter>> {
     let refuse = |message: String, suggestion: &str| {
         Err(Error::new(Kind::Invalid, message, suggestion.to_owned()))
     };
@@ -361,8 +372,5 @@ fn check(similar: &Similar<'_>) -> Result<()> {
     if similar.threshold.is_some_and(f32::is_nan) {
         return refuse("the threshold is NaN".to_owned(), "give a number, or None");
     }
-    if let Some(json) = similar.filter {
-        crate::query::Filter::parse(json)?;
-    }
-    Ok(())
+    similar.filter.map(query::Filter::parse).transpose()
 }

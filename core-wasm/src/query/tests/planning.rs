@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::properties::{document, filter, name, with_decoys};
+use super::properties::{document, filter, name, scalar, with_decoys};
 use crate::index::FieldIndex;
-use crate::query::{Filter, Indexes, Lookup, Order, Plan};
+use crate::limits::MAX_FILTER_BYTES;
+use crate::query::{Filter, Indexes, Lookup, Order, Plan, equality};
 
 struct All(Vec<FieldIndex>);
 
@@ -16,7 +17,7 @@ impl All {
         let index = |field: &&str| {
             let mut index = FieldIndex::new(field).unwrap();
             for (place, document) in (0..).zip(documents) {
-                index.insert(place, document.as_bytes());
+                index.insert(place, document.as_bytes(), &());
             }
             index
         };
@@ -27,7 +28,7 @@ impl All {
         self.0.iter().find(|index| index.field() == field)
     }
 
-    fn places(&self, plan: &Plan) -> BTreeSet<u32> {
+    fn places(&self, plan: &Plan<'_>) -> BTreeSet<u32> {
         let parts = plan.parts.iter();
         parts.flat_map(|(field, lookup)| self.index(field).unwrap().places(lookup)).collect()
     }
@@ -41,6 +42,54 @@ impl Indexes for All {
     fn is_single_valued(&self, field: &str) -> bool {
         self.index(field).is_some_and(FieldIndex::is_single_valued)
     }
+
+    fn is_exact(&self, field: &str, lookup: &Lookup) -> bool {
+        self.index(field).is_some_and(|index| index.is_exact(lookup))
+    }
+}
+
+/// Indexes of every field.
+struct Any;
+
+impl Indexes for Any {
+    fn count(&self, _: &str, _: &Lookup, _: usize) -> Option<usize> {
+        Some(0)
+    }
+
+    fn is_single_valued(&self, _: &str) -> bool {
+        true
+    }
+
+    fn is_exact(&self, _: &str, _: &Lookup) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_no_filter_of_one_value_is_left_to_the_reader() {
+    for filter in [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "1",
+        "null",
+        r#"{"a":1,"b":2}"#,
+        r#"{"a":1,"a":1}"#,
+        r#"{"$and":1}"#,
+        r#"{"a":[1]}"#,
+        r#"{"a":{}}"#,
+        r#"{"a":1"#,
+        r#"{"a":1}}"#,
+        r#"{"a":1e999}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"a"}"#,
+    ] {
+        assert_eq!(equality(filter.as_bytes()), None, "{filter}");
+    }
+    assert_eq!(equality(b"{\"a\":\"\xff\"}"), None);
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_FILTER_BYTES));
+    assert_eq!(equality(long.as_bytes()), None);
 }
 
 fn scan(filter: &Filter, documents: &[String]) -> BTreeSet<u32> {
@@ -68,8 +117,23 @@ proptest! {
             let places = indexes.places(&plan);
             let expected = scan(&compiled, &texts);
             prop_assert!(expected.is_subset(&places), "{} {:?}", filter, plan);
+            prop_assert!(!plan.is_exact || places == expected, "{} {:?}", filter, plan);
             prop_assert!(places.len() <= plan.documents);
             prop_assert_eq!(compiled.plan(&indexes, plan.documents), None);
+        }
+    }
+
+    #[test]
+    fn one_value_is_looked_up_as_a_plan_does(any in filter(), name in name(), value in scalar()) {
+        let one = serde_json::json!({ name.clone(): value });
+        let key = equality(one.to_string().as_bytes()).map(|(found, _)| found.into_owned());
+        prop_assert_eq!(key, Some(name));
+        for filter in [one.to_string(), any.to_string(), format!(" {one:#} ")] {
+            let compiled = Filter::parse(filter.as_bytes()).unwrap();
+            let Some((field, key)) = equality(filter.as_bytes()) else { continue };
+            let plan = compiled.plan(&Any, usize::MAX).unwrap();
+            prop_assert_eq!(plan.parts, [(&*field, Lookup::Points(vec![key]))]);
+            prop_assert!(plan.is_exact);
         }
     }
 
@@ -82,17 +146,17 @@ proptest! {
         let all = Lookup::Range(core::ops::Bound::Unbounded, core::ops::Bound::Unbounded);
         let mut index = FieldIndex::new(&field).unwrap();
         for (place, document) in (0..).zip(&documents) {
-            index.insert(place, document.to_string().as_bytes());
+            index.insert(place, document.to_string().as_bytes(), &());
         }
         prop_assert_eq!(index.documents(), documents.len());
         let kept = documents.len() / 2;
         for (place, document) in (0..).zip(&documents).skip(kept) {
-            index.remove(place, with_decoys(document, &decoy.to_string()).as_bytes());
+            index.remove(place, with_decoys(document, &decoy.to_string()).as_bytes(), &());
         }
         let places: BTreeSet<u32> = index.places(&all).collect();
         prop_assert!(places.into_iter().eq((0..).take(kept)));
         for (place, document) in (0..).zip(&documents).take(kept) {
-            index.remove(place, document.to_string().as_bytes());
+            index.remove(place, document.to_string().as_bytes(), &());
         }
         prop_assert!(index.documents() == 0 && index.count(&all, 1) == 0);
         prop_assert!(index.is_single_valued() && index.bytes() == 0);
@@ -113,7 +177,7 @@ proptest! {
             Some(runs) => {
                 let mut out = Vec::new();
                 for run in runs {
-                    let mut places: Vec<u32> = run.iter().collect();
+                    let mut places: Vec<u32> = run.places.iter().collect();
                     places.sort_by_key(|place| key(*place));
                     out.extend(places);
                 }
@@ -129,7 +193,7 @@ fn plan(filter: &str, fields: &[&str], documents: &[&str]) -> Option<(usize, Vec
     let documents: Vec<String> = documents.iter().map(|one| (*one).to_owned()).collect();
     let filter = Filter::parse(filter.as_bytes()).unwrap();
     let plan = filter.plan(&All::of(fields, &documents), usize::MAX)?;
-    Some((plan.documents, plan.parts.into_iter().map(|(field, _)| field).collect()))
+    Some((plan.documents, plan.parts.iter().map(|(field, _)| (*field).to_owned()).collect()))
 }
 
 #[test]
