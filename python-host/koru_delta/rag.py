@@ -113,7 +113,11 @@ class RAG:
                 suggestion="give a Database; for a SyncDatabase there is SyncRAG, and for a path "
                 "RAG.open",
             )
-        chunk("", size=chunk_size, overlap=overlap)
+        try:
+            chunk("", size=chunk_size, overlap=overlap)
+        except ValidationError as error:
+            message = error.message.replace("size is", "chunk_size is")
+            raise ValidationError(message, suggestion=error.suggestion) from None
         self._db = db
         self._embedder = embedder_for(embedder, blocking=db._session.blocking, retries=retries)
         name: str | None = None

@@ -10,6 +10,7 @@ use crate::sort::{sort, sort_by};
 use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
+use super::super::lift::Lift;
 use super::super::query::{Select, is_selected};
 use super::super::versions::{Place, Version, Versions};
 use super::{At, Set, Vectors, other_dimension, refuse};
@@ -42,9 +43,54 @@ pub type Found<'a> = (f32, &'a Record);
 pub(in crate::db) struct Weighing<'a> {
     /// Only versions of these places.
     pub(in crate::db) places: Range<Place>,
-    /// What a version is ranked by, from its place and its cosine: at most the cosine; `None` leaves
-    /// it out.
-    pub(in crate::db) weigh: &'a dyn Fn(Place, f32) -> Option<f32>,
+    /// Cosines below this do not count.
+    pub(in crate::db) least: f64,
+    /// The number of a version that weighs, if its value is at hand.
+    pub(in crate::db) number: &'a dyn Fn(Place) -> Option<f64>,
+    /// What a version's cosine is multiplied by: at most 1.
+    pub(in crate::db) lift: &'a Lift,
+}
+
+/// Ranks the rows of a set.
+struct Weigher<'a> {
+    weighing: &'a Weighing<'a>,
+    places: &'a [Place],
+    numbers: &'a [f64],
+    versions: &'a Versions,
+}
+
+impl Weigher<'_> {
+    /// The time and the number of a row's version.
+    #[inline]
+    fn facts(&self, row: u32) -> Option<(u64, f64)> {
+        let at = usize::try_from(row).ok()?;
+        let place = *self.places.get(at)?;
+        let version = self.versions.get(place)?;
+        let known = self.numbers.get(at).copied().filter(|number| !number.is_nan());
+        Some((version.timestamp, known.or_else(|| (self.weighing.number)(place))?))
+    }
+}
+
+impl vector::Weigh for Weigher<'_> {
+    fn weigh(&self, row: u32, cosine: f32) -> Option<f32> {
+        if cosine <= 0.0 || f64::from(cosine) < self.weighing.least {
+            return None;
+        }
+        let (timestamp, number) = self.facts(row)?;
+        let (lift, _) = self.weighing.lift.of(timestamp, number);
+        #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
+        let weighed = (f64::from(cosine) * lift) as f32;
+        Some(weighed.min(cosine))
+    }
+
+    #[inline]
+    fn most(&self, row: u32) -> f32 {
+        let facts = self.facts(row);
+        let most = facts.map_or(1.0, |(time, number)| self.weighing.lift.at_most(time, number));
+        #[expect(clippy::cast_possible_truncation, reason = "with a slack")]
+        let most = most as f32;
+        most
+    }
 }
 
 /// What a weighed search found, and what tells the cosines of others.
@@ -262,6 +308,12 @@ impl Vectors {
         Some(near.query.score(&set.rows, at.row))
     }
 
+    /// What [`Self::cosine`] cannot exceed, read from a quarter of the bytes.
+    pub(in crate::db) fn cosine_at_most(&self, at: At, near: &Near) -> Option<f32> {
+        let set = self.sets.get(at.set).filter(|_| at.set == near.set)?;
+        Some(near.query.score_at_most(&set.rows, at.row))
+    }
+
     fn search(
         &mut self,
         index: usize,
@@ -273,7 +325,10 @@ impl Vectors {
         let mode = if similar.exact { Mode::Exact } else { self.mode };
         let Self { sets, scratch, .. } = self;
         let Some(set) = sets.get_mut(index) else { return Ok((Vec::new(), None)) };
-        let Set { rows, graph, places, filters, path, .. } = set;
+        if let Some(weighing) = weighing {
+            set.read_numbers(weighing.number, versions);
+        }
+        let Set { rows, graph, places, filters, importances, path, .. } = set;
         let query = if weighing.is_some() { Query::cosine } else { Query::new };
         let query = query(rows, similar.query).map_err(|bad| refuse(&bad))?;
         let mut visible = past;
@@ -296,10 +351,8 @@ impl Vectors {
             }
         }
         let tie = |one: u32, other: u32| key_order(places, versions, one, other);
-        let weigh = |row: u32, cosine: f32| {
-            let place = places.get(usize::try_from(row).ok()?)?;
-            weighing.and_then(|weighing| (weighing.weigh)(*place, cosine))
-        };
+        let weigher =
+            weighing.map(|weighing| Weigher { weighing, places, numbers: importances, versions });
         let answer = vector::search(
             rows,
             &query,
@@ -309,7 +362,7 @@ impl Vectors {
                 filter: visible.as_deref().map_or(Filter::Current, Filter::Bitmap),
                 mode,
                 tie: &tie,
-                weigh: weighing.is_some().then_some(&weigh),
+                weigh: weigher.as_ref().map(|weigher| weigher as &dyn vector::Weigh),
                 // It knows the metric of the rows only.
                 graph: graph.as_ref().filter(|_| weighing.is_none()),
             },
@@ -327,6 +380,19 @@ impl Weighing<'_> {
 }
 
 impl Set {
+    /// Reads the numbers of the rows that came since they were last read, as far as there is memory
+    /// for them.
+    fn read_numbers(&mut self, number: &dyn Fn(Place) -> Option<f64>, versions: &Versions) {
+        let fresh = self.places.get(self.importances.len()..).unwrap_or_default();
+        if self.importances.try_reserve(fresh.len()).is_ok() {
+            let read = |place: &Place| {
+                let number = versions.is_here(*place).then(|| number(*place)).flatten();
+                number.unwrap_or(f64::NAN)
+            };
+            self.importances.extend(fresh.iter().map(read));
+        }
+    }
+
     fn place(&self, row: u32) -> Option<u32> {
         self.places.get(usize::try_from(row).ok()?).copied()
     }
