@@ -208,6 +208,11 @@ class RAG:
                 commit: some 60 MiB of text, or 100,000 chunks.
             StorageError: If the log could not be written.
             Exception: What the embedder raised, with a note that says for which texts.
+
+        Example:
+            >>> mars = Document("mars", "Mars has two moons, Phobos and Deimos.")
+            >>> await rag.add_documents([mars]), await rag.add_documents([mars])
+            (1, 0)
         """
         report = print_progress if progress is True else progress or None
         return await add_documents(
@@ -223,6 +228,10 @@ class RAG:
         Raises:
             ValidationError: For a bad id.
             StorageError: If the log could not be written.
+
+        Example:
+            >>> await rag.remove_document("mars"), await rag.remove_document("mars")
+            (True, False)
         """
         name = check_name("the id of a document", document_id)
         return await remove_document(self._db, self.namespace, name)

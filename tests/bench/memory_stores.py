@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,7 @@ class Mem0:
     def open(self) -> None:
         os.environ["MEM0_TELEMETRY"] = "False"
         os.environ["MEM0_DIR"] = str(self.folder)
+        logging.getLogger("mem0").setLevel(logging.ERROR)  # It advises to install more.
         mem0: Any = importlib.import_module("mem0")
         main: Any = importlib.import_module("mem0.memory.main")
         table = self.table
