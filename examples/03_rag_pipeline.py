@@ -79,12 +79,12 @@ def docstrings(source: Path, name: str, about: str) -> Iterator[Document]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Old sources have old escapes in their strings.
         tree = ast.parse(source.read_bytes())
-    named: list[tuple[str, Any]] = [(name, tree)]
+    named: dict[str, Any] = {name: tree}
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            named.append((f"{name}.{node.name}", node))
-    for full_name, node in dict(named).items():
-        if text := ast.get_docstring(node):
+            named[f"{name}.{node.name}"] = node
+    for full_name, documented in named.items():
+        if text := ast.get_docstring(documented):
             metadata = {"about": about, "module": name}
             yield Document(full_name, f"{full_name}\n\n{text}", metadata)
 
