@@ -124,3 +124,19 @@ async def test_a_search_of_the_same_namespace_sees_all_fields(db: Database) -> N
     await memory.remember("Bob likes coffee", tags=["preference"])
     assert len(await db.search(memory.namespace, "preference")) == 2
     assert [hit.content for hit in await memory.recall("likes coffee", 1)] == ["Bob likes coffee"]
+
+
+async def test_compaction_hands_both_indexes_over(db: Database) -> None:
+    memory = db.agent_memory("a")
+    rng = random.Random(5)
+    await memory.episodes.remember_many([sentence(rng) for _ in range(600)], tags=["log"])
+    for number in range(50):
+        await memory.facts.learn(f"fact {number % 5}", sentence(rng))
+    at = max(version.timestamp for version in await memory.facts.history("fact 4"))
+    recalled = await memory.recall("the export in March", at=at)
+    searched = await db.search(memory.namespace, "log export March")
+    assert recalled
+    assert searched
+    await db.compact()
+    assert await memory.recall("the export in March", at=at) == recalled
+    assert await db.search(memory.namespace, "log export March") == searched

@@ -146,11 +146,12 @@ struct Halving;
 
 impl Weigh for Halving {
     fn weigh(&self, row: u32, score: f32) -> Option<f32> {
-        (row % 5 > 0).then(|| if row % 3 == 0 { score / 2.0 } else { score }.min(score))
+        let halved = row.is_multiple_of(3);
+        (!row.is_multiple_of(5)).then(|| if halved { score / 2.0 } else { score })
     }
 
     fn most(&self, row: u32) -> f32 {
-        if row % 3 == 0 { 0.55 } else { 1.0 }
+        if row.is_multiple_of(3) { 0.55 } else { 1.0 }
     }
 }
 
@@ -161,8 +162,11 @@ fn a_weighed_search_ranks_by_weight() {
     let (mut missed, mut wanted) = (0, 0);
     for _ in 0..50 {
         let query = Query::new(&rows, &random.clustered(128)).unwrap();
-        let mut expected = oracle(&rows, &query, |row| row % 5 > 0, 8_000);
-        expected.iter_mut().filter(|hit| hit.row % 3 == 0).for_each(|hit| hit.score /= 2.0);
+        let mut expected = oracle(&rows, &query, |row| !row.is_multiple_of(5), 8_000);
+        expected
+            .iter_mut()
+            .filter(|hit| hit.row.is_multiple_of(3))
+            .for_each(|hit| hit.score /= 2.0);
         expected.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
         expected.truncate(20);
         for mode in [Mode::Exact, Mode::Quantized] {
