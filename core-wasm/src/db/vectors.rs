@@ -6,6 +6,7 @@
 
 mod filters;
 mod search;
+mod weighing;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,8 +20,9 @@ use super::commit::out_of_memory;
 use super::versions::Place;
 use filters::Filters;
 
+pub(super) use search::Near;
 pub use search::{Found, Similar};
-pub(super) use search::{Near, Weighing};
+pub(super) use weighing::Weighing;
 
 /// Where a version's vector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Search by vector: in one namespace or all, now or as of a time, among what matches a filter.
 
 use core::cmp::Ordering;
-use core::ops::Range;
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_DIMENSION, MAX_TOP_K};
@@ -10,9 +9,9 @@ use crate::sort::{sort, sort_by};
 use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
-use super::super::lift::Lift;
 use super::super::query::{Select, is_selected};
 use super::super::versions::{Place, Version, Versions};
+use super::weighing::{Weigher, Weighing};
 use super::{At, Set, Vectors, other_dimension, refuse};
 
 /// What to search for.
@@ -38,60 +37,6 @@ pub struct Similar<'a> {
 
 /// A version that was found, and how near it is: higher is nearer.
 pub type Found<'a> = (f32, &'a Record);
-
-/// A search of which the cosine is one part of a ranking.
-pub(in crate::db) struct Weighing<'a> {
-    /// Only versions of these places.
-    pub(in crate::db) places: Range<Place>,
-    /// Cosines below this do not count.
-    pub(in crate::db) least: f64,
-    /// The number of a version that weighs, if its value is at hand.
-    pub(in crate::db) number: &'a dyn Fn(Place) -> Option<f64>,
-    /// What a version's cosine is multiplied by: at most 1.
-    pub(in crate::db) lift: &'a Lift,
-}
-
-/// Ranks the rows of a set.
-struct Weigher<'a> {
-    weighing: &'a Weighing<'a>,
-    places: &'a [Place],
-    numbers: &'a [f64],
-    versions: &'a Versions,
-}
-
-impl Weigher<'_> {
-    /// The time and the number of a row's version.
-    #[inline]
-    fn facts(&self, row: u32) -> Option<(u64, f64)> {
-        let at = usize::try_from(row).ok()?;
-        let place = *self.places.get(at)?;
-        let version = self.versions.get(place)?;
-        let known = self.numbers.get(at).copied().filter(|number| !number.is_nan());
-        Some((version.timestamp, known.or_else(|| (self.weighing.number)(place))?))
-    }
-}
-
-impl vector::Weigh for Weigher<'_> {
-    fn weigh(&self, row: u32, cosine: f32) -> Option<f32> {
-        if cosine <= 0.0 || f64::from(cosine) < self.weighing.least {
-            return None;
-        }
-        let (timestamp, number) = self.facts(row)?;
-        let (lift, _) = self.weighing.lift.of(timestamp, number);
-        #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
-        let weighed = (f64::from(cosine) * lift) as f32;
-        Some(weighed.min(cosine))
-    }
-
-    #[inline]
-    fn most(&self, row: u32) -> f32 {
-        let facts = self.facts(row);
-        let most = facts.map_or(1.0, |(time, number)| self.weighing.lift.at_most(time, number));
-        #[expect(clippy::cast_possible_truncation, reason = "with a slack")]
-        let most = most as f32;
-        most
-    }
-}
 
 /// What a weighed search found, and what tells the cosines of others.
 pub(in crate::db) struct Near {
@@ -370,12 +315,6 @@ impl Vectors {
         );
         *path = Some(answer.path);
         Ok((answer.hits, Some(query)))
-    }
-}
-
-impl Weighing<'_> {
-    fn is_of_all(&self) -> bool {
-        self.places == (0..Place::MAX)
     }
 }
 
