@@ -88,7 +88,7 @@ def say(line: str) -> None:
 
 def show(hits: list[MemoryRecall]) -> None:
     for hit in hits:
-        content = textwrap.shorten(hit.content, 72, placeholder=" ...")
+        content = textwrap.shorten(hit.content.splitlines()[0], 72, placeholder=" ...")
         say(f"  {hit.score:.2f}  {hit.memory_type:9}  {content}")
     if not hits:
         say("  nothing")
@@ -123,7 +123,7 @@ async def monday(path: Path) -> None:
         )
         say("it learned where Alice's team is, and what plan Bob has")
         question = "Who reports that exporting invoices fails?"
-        say(f"asked: {question}")
+        say(f"asked: {question} (the answers: score, kind, content)")
         show(await memory.recall(question, min_relevance=0.1))
 
 

@@ -3,12 +3,12 @@
     python 03_rag_pipeline.py [DIRECTORY]
 
 koru-delta's own documentation and that of Python's standard library are cut into chunks and go into
-one file. Questions are asked of all of it and of parts; each answer is a context as it would go
-into the prompt of a language model: passages, numbered, with their sources, within a budget. Then a
-document changes, and the same question is asked of the present and of the past. Where sentence-
-transformers is installed, chunks are found by their meaning and their words; elsewhere by their
-words alone. Without a directory a temporary one is used; with one the next run adds only what has
-changed.
+one file. Questions are asked of all of it and of parts; for each the best passages are shown, with
+where they are from. One answer is shown whole, as it would go into the prompt of a language model:
+passages, numbered, with their sources, within a budget. Then a document changes, and the same
+question is asked of the present and of the past. Where sentence-transformers is installed, chunks
+are found by their meaning and their words; elsewhere by their words alone. Without a directory a
+temporary one is used; with one the next run adds only what has changed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any
 
 import koru_delta
-from koru_delta.rag import RAG, Document
+from koru_delta.rag import RAG, Document, RetrievedChunk
 from koru_delta.utils import sentence_transformer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-GUIDES = ("README.md", "ARCHITECTURE.md")
+GUIDES = ("README.md", "docs/memory.md", "docs/reliability.md", "docs/security.md")
 PACKAGE = Path(koru_delta.__file__).parent
 STDLIB = Path(sysconfig.get_path("stdlib"))
 MODULES = """
@@ -43,16 +43,17 @@ MODULES = """
     shlex shutil statistics string tempfile textwrap timeit uuid weakref zipfile
 """.split()  # noqa: SIM905 - as a list it would be 35 lines
 MODEL = "all-MiniLM-L6-v2"
-BUDGET = 900
+BUDGET = 500
 WIDTH = 92
+QUESTION = "How do I copy a whole directory tree?"
 QUESTIONS: list[tuple[str, dict[str, Any] | None]] = [
-    ("How do I copy a whole directory tree?", None),
-    ("Does a write survive a loss of power?", {"about": "koru-delta"}),
+    (QUESTION, None),
     ("What is the middle value of some data?", {"about": "Python"}),
-    ("Which lines differ between two texts?", {"$document": {"$in": ["difflib", "textwrap"]}}),
-    ("Can a deleted key be read again?", {"$not": {"about": "Python"}}),
+    ("Which lines differ between two texts?", {"module": {"$in": ["difflib", "textwrap"]}}),
+    ("Does an awaited write survive power loss?", {"about": "koru-delta"}),
+    ("How are near-duplicates among episodes merged?", {"$not": {"about": "Python"}}),
 ]
-CHANGED = "shutil"
+CHANGED = "shutil.copytree"
 NOTICE = """\
 To copy a whole directory tree, do not use shutil here: our directories are on the archive server.
 
@@ -73,18 +74,19 @@ def step(title: str) -> Iterator[None]:
     say(f"took {(time.perf_counter() - start) * 1000:,.0f} ms")
 
 
-def docstrings(source: Path, name: str) -> str:
-    """The docstrings of a module and of what it defines, each under its name."""
+def docstrings(source: Path, name: str, about: str) -> Iterator[Document]:
+    """The docstrings of a module and of what it defines, a document each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Old sources have old escapes in their strings.
         tree = ast.parse(source.read_bytes())
-    parts = [f"{name}\n\n{ast.get_docstring(tree) or ''}"]
+    named: dict[str, Any] = {name: tree}
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-            text = ast.get_docstring(node)
-            if text:
-                parts.append(f"{name}.{node.name}\n{text}")
-    return "\n\n".join(parts)
+            named[f"{name}.{node.name}"] = node
+    for full_name, documented in named.items():
+        if text := ast.get_docstring(documented):
+            metadata = {"about": about, "module": name}
+            yield Document(full_name, f"{full_name}\n\n{text}", metadata)
 
 
 def collect() -> Iterator[Document]:
@@ -95,12 +97,11 @@ def collect() -> Iterator[Document]:
             yield Document(guide.name, guide.read_text(encoding="utf-8"), {"about": "koru-delta"})
     else:
         for source in sorted(PACKAGE.glob("[a-z]*.py")):
-            text = docstrings(source, f"koru_delta.{source.stem}")
-            yield Document(f"koru_delta/{source.name}", text, {"about": "koru-delta"})
+            yield from docstrings(source, f"koru_delta.{source.stem}", "koru-delta")
     for name in MODULES:
         for source in (STDLIB / f"{name}.py", STDLIB / name / "__init__.py"):
             if source.is_file():
-                yield Document(name, docstrings(source, name), {"about": "Python"})
+                yield from docstrings(source, name, "Python")
 
 
 def find_embedder() -> Callable[[list[str]], Any] | None:
@@ -119,21 +120,27 @@ def find_embedder() -> Callable[[list[str]], Any] | None:
     return embedder
 
 
-def show(context: str) -> None:
-    """A context, with its long lines shortened: the model would get all of it."""
-    for line in context.splitlines():
-        say(f"    {line if len(line) <= WIDTH else line[: WIDTH - 4] + ' ...'}".rstrip())
-    say(f"({len(context):,} characters)")
-
-
 async def ask(
     rag: RAG, question: str, filters: dict[str, Any] | None = None, **options: Any
-) -> str:
-    say(f"{question}  {filters or ''}")
-    context = await rag.query(question, 4, filters, max_chars=BUDGET, **options)
+) -> list[RetrievedChunk]:
+    """Show the best passages, with where they are from, each shortened to two lines."""
+    say(question + (f"   only {filters}" if filters else ""))
+    found = await rag.retrieve(question, 2, filters=filters, **options)
+    for chunk in found:
+        say(f"  {chunk.score:6.2f}  {chunk.document_id}[{chunk.start}:{chunk.end}]")
+        text = textwrap.shorten(chunk.text, 2 * WIDTH - 20, placeholder=" ...")
+        for line in textwrap.wrap(text, WIDTH):
+            say(f"          {line}")
+    return found
+
+
+async def prompt(rag: RAG, question: str) -> None:
+    """Show a context whole, as a model would get it."""
+    context = await rag.query(question, 4, max_chars=BUDGET)
     assert 0 < len(context) <= BUDGET
-    show(context)
-    return context
+    for line in context.splitlines():
+        say(f"  | {line}".rstrip())
+    say(f"{len(context)} characters of at most {BUDGET}")
 
 
 async def work(rag: RAG) -> None:
@@ -145,28 +152,26 @@ async def work(rag: RAG) -> None:
         say(f"{written:,} chunks were new or different")
     with step("Adding them again"):
         say(f"{await rag.add_documents(documents)} chunks were written")
-    for question, filters in QUESTIONS:
-        with step("A question"):
+    with step("Questions: score, document and characters, and what is said there"):
+        for question, filters in QUESTIONS:
             await ask(rag, question, filters)
-    with step("The chunks behind a context"):
-        for chunk in await rag.retrieve(QUESTIONS[0][0], 3):
-            first = textwrap.shorten(chunk.text, 60, placeholder=" ...")
-            say(f"{chunk.score:6.3f}  {chunk.document_id}[{chunk.start}:{chunk.end}]  {first}")
-    [text] = [document.text for document in documents if document.id == CHANGED]
+    with step(f"The first one again, as a prompt would have it: {QUESTION}"):
+        await prompt(rag, QUESTION)
+    texts = {document.id: document.text for document in documents}
     before = datetime.now(UTC)
-    with step(f"Replacing the document {CHANGED}"):
-        say(f"{await rag.add_documents([Document(CHANGED, NOTICE + text)])} chunks were written")
-    question, about = QUESTIONS[0][0], {"$document": CHANGED}
-    with step("The same question now"):
-        now = await ask(rag, question, about)
-        assert "archive server" in now
-    with step(f"The same question as of {before:%H:%M:%S.%f}"):
-        then = await ask(rag, question, about, at=before)
-        assert "archive server" not in then
+    with step(f"The document {CHANGED} begins with a notice now"):
+        metadata = {"about": "Python", "module": "shutil"}
+        changed = Document(CHANGED, NOTICE + texts[CHANGED], metadata)
+        say(f"{await rag.add_documents([changed])} chunks were written in its place")
+        now = await ask(rag, QUESTION)
+        assert "archive server" in now[0].text
+    with step(f"The same question as of {before:%H:%M:%S.%f}, before the change"):
+        then = await ask(rag, QUESTION, at=before)
+        assert then[0].text == texts[CHANGED][: then[0].end]
     with step("Removing the document"):
         say(f"removed: {await rag.remove_document(CHANGED)}")
-        assert await rag.query(question, filters=about) == ""
-        assert await rag.query(question, 4, about, max_chars=BUDGET, at=before) == then
+        assert await rag.retrieve(QUESTION, filters={"$document": CHANGED}) == []
+        assert await rag.retrieve(QUESTION, 2, at=before) == then
         say("nothing is found of it now; as of before, the answer is the same as before")
 
 
@@ -176,7 +181,8 @@ async def run(directory: Path) -> None:
         say(f"{MODEL}: by meaning and words" if embedder else "there is none: by words alone")
     model = MODEL if embedder else None
     path = directory / f"{model or 'words'}.koru"
-    async with RAG.open(path, embedder, model=model) as rag:
+    # Without an overlap each chunk begins where a paragraph or a sentence does.
+    async with RAG.open(path, embedder, model=model, overlap=0) as rag:
         await work(rag)
         stats = await rag.db.stats()
         print(f"\nDone: {stats.keys:,} keys, {stats.versions:,} versions, {path.name}.")

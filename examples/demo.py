@@ -25,6 +25,7 @@ SHOWN = {
 NEXT = """\
 Where to go next
   README.md          every feature with code that runs, limits, figures beside other stores
+  docs/memory.md     agent memory and RAG, step by step
   examples/          05 searches by vector, 06 searches docstrings; each takes a directory
   ARCHITECTURE.md    how it works inside, and why
   make check, bench  what shows that it works, and how fast it is on this machine"""

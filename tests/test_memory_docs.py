@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import pytest
 from doc_examples import examples, run
 
 import koru_delta
@@ -18,11 +19,22 @@ TOLD = [
     Episodes.remember,
     Facts.learn,
     Facts.get,
+    Facts.history,
     Procedures.learn,
     Procedures.get,
     Procedures.record_outcome,
+    Procedures.history,
     AgentMemory.recall,
     AgentMemory.lineage,
+    AgentMemory.remember,
+    AgentMemory.get,
+    AgentMemory.history,
+    AgentMemory.forget,
+    AgentMemory.consolidate,
+    AgentMemory.undo,
+    AgentMemory.stats,
+    AgentMemory.flush,
+    Episodes.remember_many,
     RecallWeights,
     koru_delta.memory.SyncAgentMemory,
 ]
@@ -50,6 +62,13 @@ def test_no_example_is_left_out() -> None:
             is_ours = getattr(owner, "__module__", "").startswith("koru_delta")
             if is_ours and not name.startswith("Sync") and examples(owner):
                 assert owner.__qualname__ in told
+
+
+@pytest.mark.parametrize("cls", [AgentMemory, Episodes, Facts, Procedures])
+def test_every_method_has_an_example(cls: type) -> None:
+    for name, member in vars(cls).items():
+        if inspect.iscoroutinefunction(member) and not name.startswith("_"):
+            assert examples(member), f"{cls.__name__}.{name}"
 
 
 def test_every_public_name_is_documented() -> None:

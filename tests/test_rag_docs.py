@@ -12,7 +12,17 @@ from koru_delta import Database
 from koru_delta.rag import RAG, Document, RetrievedChunk, SyncRAG
 
 # In the order in which they tell a story.
-TOLD = [Document, RAG, RAG.list_documents, RAG.retrieve, RAG.query, RAG.open, SyncRAG]
+TOLD = [
+    Document,
+    RAG,
+    RAG.list_documents,
+    RAG.retrieve,
+    RAG.query,
+    RAG.add_documents,
+    RAG.remove_document,
+    RAG.open,
+    SyncRAG,
+]
 
 
 async def test_the_examples_print_what_they_say() -> None:
@@ -31,6 +41,12 @@ def test_no_example_is_left_out() -> None:
         for owner in (cls, *vars(cls).values()):
             if getattr(owner, "__module__", "").startswith("koru_delta") and examples(owner):
                 assert owner.__qualname__ in {one.__qualname__ for one in TOLD}
+
+
+def test_every_method_has_an_example() -> None:
+    for name, member in vars(RAG).items():
+        if inspect.iscoroutinefunction(member) and not name.startswith("_"):
+            assert examples(member), name
 
 
 def test_every_public_name_is_documented() -> None:

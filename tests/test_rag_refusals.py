@@ -129,10 +129,10 @@ async def test_another_dimension_than_before_is_refused(db: Database) -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"chunk_size": 0}, "size"),
+        ({"chunk_size": 0}, "chunk_size is 0"),
         ({"chunk_size": "512"}, "size"),
         ({"overlap": 512}, "overlap"),
-        ({"chunk_size": 10, "overlap": 11}, "overlap"),
+        ({"chunk_size": 10, "overlap": 11}, "overlap is 11, chunk_size is 10"),
         ({"overlap": -1}, "overlap"),
         ({"namespace": ""}, "namespace"),
         ({"namespace": "a\0"}, "namespace"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -33,23 +34,20 @@ SQLITE = "LangGraph SqliteStore"
 
 
 class KoruDelta:
-    """One database with one agent; in memory, or a file that is synced for each memory."""
+    """One database with one agent; in memory, or a file that is synced for each memory.
 
-    embedder: Any
+    Its embedder is async: one that blocks is called in a worker thread, and the way there and back
+    takes longer than looking a vector up.
+    """
+
     is_durable = False
 
     def __init__(self, table: Table, folder: Path) -> None:
-        class Embedder:
-            model_name = "table"
-
-            def embed_documents(self, texts: list[str]) -> list[Any]:
-                return table.arrays(texts)
-
-            def embed_query(self, text: str) -> Any:
-                return table.rows[text]
+        async def embedder(texts: list[str]) -> list[Any]:
+            return table.arrays(texts)
 
         self.module: Any = importlib.import_module("koru_delta")
-        self.embedder = Embedder()
+        self.embedder = embedder
         self.path = folder / "memory.koru" if self.is_durable else None
 
     async def open(self) -> None:
@@ -136,6 +134,7 @@ class Mem0:
     def open(self) -> None:
         os.environ["MEM0_TELEMETRY"] = "False"
         os.environ["MEM0_DIR"] = str(self.folder)
+        logging.getLogger("mem0").setLevel(logging.ERROR)  # It advises to install more.
         mem0: Any = importlib.import_module("mem0")
         main: Any = importlib.import_module("mem0.memory.main")
         table = self.table
@@ -184,7 +183,11 @@ class LangGraph:
     most = 10_000
 
     def __init__(self, table: Table, folder: Path) -> None:
-        self.index = {"dims": 384, "embed": table.lists, "fields": ["content"]}
+        # The store in memory reads `fields`, as is documented, the one of SQLite `text_fields`.
+        fields = ["content"]
+        self.index = {
+            "dims": 384, "embed": table.lists, "fields": fields, "text_fields": fields,
+        }  # fmt: skip
         self.folder = folder
         self.count = 0
 

@@ -125,18 +125,19 @@ async def run(context: Context) -> Section:
     if context.quick:
         questions = questions[::QUICK_STEP]
     counts = {name: sum(question.kind == name for question in questions) for name in KINDS}
+    by_kind = [of_kind(operation, name) for name in KINDS for operation in (RECALL, MRR)]
     section = Section(
         title="Retrieval quality: real questions with known answers",
         operations=(
             *(RECALL, MRR),
-            *(of_kind(operation, name) for name in KINDS for operation in (RECALL, MRR)),
+            *by_kind,
             RETRIEVE,
         ),
         sizes={"documents": len(documents), "questions": len(questions), **counts},
-        # No worse than the better of the two: neither is better.
+        # No worse than the better of the two: neither is better, of no kind of questions.
         ratio_targets=[
             RatioTarget(operation.name, DEFAULT, 1.0, contestant=who)
-            for operation in (RECALL, MRR)
+            for operation in (RECALL, MRR, *by_kind)
             for who in (BM25, VECTORS)
         ],
         order=[BM25, VECTORS, *map(hybrid, WEIGHTS), DEFAULT],

@@ -1,5 +1,5 @@
 //! What is derived from versions and kept up to date by writes: indexes of fields, views, and the
-//! text index of each namespace.
+//! text indexes of each namespace.
 //!
 //! All of it is about the present, and never the only copy of anything. A write adds the entries of
 //! its version at once, and takes those of the version before away once it is acknowledged. A read
@@ -17,7 +17,8 @@ use crate::log::record::{Record, ValueKind};
 
 use super::versions::{Place, Versions};
 
-pub(super) use text::Text;
+pub use text::Strings;
+pub(super) use text::{Columns, Text, Texts};
 pub(super) use view::View;
 
 /// What is derived from the values of one namespace.
@@ -28,8 +29,8 @@ pub(super) struct Space {
     pub(super) fields: BTreeMap<Box<str>, Option<FieldIndex>>,
     /// Views by their names.
     pub(super) views: BTreeMap<Box<str>, View>,
-    /// The text index, once somebody searched.
-    pub(super) text: Option<Text>,
+    /// The text indexes.
+    pub(super) texts: Texts,
 }
 
 /// What is derived, by namespace. Namespaces of which nothing is derived are not in it.
@@ -95,16 +96,16 @@ impl Derived {
         let Some(record) = versions.record(place) else { return };
         let Some(space) = self.spaces.get_mut(record.fields().namespace) else { return };
         space.add(place, record, versions);
-        if let (Some(text), Some(timestamp)) = (&mut space.text, unacknowledged) {
-            text.note(timestamp);
-        }
-        let Some(before) = before else { return };
-        if let Some(text) = &mut space.text {
-            text.retire(before);
-            if text.is_worn() {
-                space.text = None;
+        space.texts.keep(|text| {
+            if let Some(timestamp) = unacknowledged {
+                text.note(timestamp);
             }
-        }
+            if let Some(before) = before {
+                text.retire(before);
+            }
+            !text.is_worn()
+        });
+        let Some(before) = before else { return };
         match unacknowledged {
             Some(timestamp) => self.retiring.push_back((timestamp, before)),
             None => self.remove(before, versions),
@@ -135,9 +136,20 @@ impl Derived {
         }
     }
 
-    /// The namespaces that have an index of their text.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.spaces().filter(|(_, space)| space.text.is_some()).map(|(namespace, _)| namespace)
+    /// The namespaces that have an index of these strings.
+    pub(super) fn texts(&self, strings: Strings) -> impl Iterator<Item = &str> {
+        let has_one = move |space: &Space| space.texts.get(strings).is_some();
+        self.spaces().filter(move |(_, space)| has_one(space)).map(|(namespace, _)| namespace)
+    }
+
+    /// The index of these strings of a namespace, if there is one.
+    pub(super) fn text(&self, namespace: &str, strings: Strings) -> Option<&Text> {
+        self.space(namespace)?.texts.get(strings)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn text_mut(&mut self, namespace: &str, strings: Strings) -> Option<&mut Text> {
+        self.spaces.get_mut(namespace)?.texts.slot(strings).as_mut()
     }
 
     /// A version that is the key's value as of some moment that is not acknowledged any more.
@@ -167,9 +179,11 @@ impl Derived {
             self.remove(place, versions);
         } // One that was set aside has no entries.
         self.retiring.retain(|(_, retiring)| *retiring != place);
-        let space = self.spaces.get_mut(namespace);
-        if let Some(text) = space.and_then(|space| space.text.as_mut()) {
-            text.erase(place);
+        if let Some(space) = self.spaces.get_mut(namespace) {
+            space.texts.keep(|text| {
+                text.erase(place);
+                true
+            });
         }
     }
 
@@ -182,16 +196,14 @@ impl Derived {
     /// Takes the words of erased versions out of memory.
     pub(super) fn compact_texts(&mut self) {
         for space in self.spaces.values_mut() {
-            if space.text.as_mut().is_some_and(|text| text.compact().is_err()) {
-                space.text = None;
-            }
+            space.texts.keep(|text| text.compact().is_ok());
         }
     }
 
     /// Lets go of every text index; whether there was one.
     pub(super) fn drop_texts(&mut self) -> bool {
-        let dropped = self.spaces.values_mut().filter_map(|space| space.text.take()).count();
-        dropped > 0
+        let slots = self.spaces.values_mut().flat_map(|space| space.texts.slots());
+        slots.filter_map(Option::take).count() > 0
     }
 
     /// Takes a version's entries out of indexes and views.
@@ -220,10 +232,7 @@ impl Space {
         for view in self.views.values_mut() {
             view.add(place, record);
         }
-        if self.text.as_mut().is_some_and(|text| text.add(place, record).is_err()) {
-            // Without memory for it: the next search makes it anew, or says that there is none.
-            self.text = None;
-        }
+        self.texts.keep(|text| text.add(place, record).is_ok());
     }
 
     fn remove(&mut self, place: Place, record: &Record, versions: &Versions) {

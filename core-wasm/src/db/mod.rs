@@ -15,6 +15,7 @@ mod fetch;
 mod history;
 mod journal;
 mod keyspace;
+mod lift;
 mod query;
 mod read;
 mod recall;
@@ -51,6 +52,7 @@ pub use versions::Wanted;
 pub use write::Expected;
 
 use derived::Derived;
+pub use derived::Strings;
 use fetch::Fetch;
 use journal::Journal;
 use keyspace::Keyspace;

@@ -20,11 +20,13 @@
 //! 1. A search by vector ranks by `cosine * lift`, which is at most the cosine, so its bounds hold. It
 //!    finds the best [`NEAR_EACH`] for each memory that is wanted. What it leaves out has at most the
 //!    last one's `cosine * lift`, or a cosine too small to match without a word.
-//! 2. The text index scores each memory that has one of the words. With what vectors can add at most
-//!    to one that is not among the near ones, most cannot reach the worst of the best in hand. The
-//!    others wait, and are looked at by what they can reach, the best first, until no other can be
-//!    among the best.
-//! 3. What is near and has no word joins on the way.
+//! 2. The index of the memories' contents says how well the near ones fit by their words. The best
+//!    of them are what others have to reach.
+//! 3. So it is known what share of the ideal score by text another memory needs at least, with what
+//!    vectors can add at most to one that is not among the near ones. The index leaves out the rows
+//!    and words that cannot come to that, as it does in searches. Most of the others cannot be among
+//!    the best either, by age and importance. The rest wait, and are looked at by what they can reach,
+//!    the best first, until no other can be among the best.
 //!
 //! Since words only add to a score, what is near but left out in the first step, and has no word, is
 //! behind as many as are wanted. The text index knows each row's importance, so that no value is read
@@ -38,17 +40,16 @@ use crate::log::record::Record;
 use crate::query::{Field, Filter};
 use crate::text::{Among, Query};
 
-use super::derived::indexed;
+use super::derived::{Strings, indexed};
+use super::lift::Lift;
 use super::vectors::{Near, Weighing};
 use super::versions::Place;
 use super::{Database, Similar, TextSearch};
 
 mod best;
-mod lift;
 mod ranking;
 
 use best::Ranked;
-use lift::Lift;
 use ranking::{Asked, Ranking};
 
 /// A question to memories.
@@ -114,9 +115,9 @@ impl Database {
             return Ok(Vec::new());
         }
         let places = self.places_written(&recall.written);
-        let seen = self.text_rows(search.namespace, search.at)?;
+        let seen = self.text_rows(search.namespace, Strings::Contents, search.at)?;
         let Self { derived, versions, .. } = self;
-        if let Some(text) = derived.space_mut(search.namespace).text.as_mut() {
+        if let Some(text) = derived.text_mut(search.namespace, Strings::Contents) {
             text.find_importances(seen.as_deref(), versions).map_err(|_| no_room())?;
         }
         let near = self.near(recall, &places)?;
@@ -147,22 +148,17 @@ impl Database {
         let similar = recall.similar(vector);
         let Some(seen) = self.seen_rows(&similar)? else { return Ok(None) };
         let Self { vectors, versions, derived, .. } = self;
-        let text = derived.space(namespace).and_then(|space| space.text.as_ref());
-        let lift = Lift::new(recall);
-        let least = recall.least_cosine();
-        let weigh = |place: Place, cosine: f32| {
-            if cosine <= 0.0 || f64::from(cosine) < least {
-                return None;
-            }
-            let version = versions.get(place)?;
+        let text = derived.text(namespace, Strings::Contents);
+        let number = |place: Place| {
             let known = text.and_then(|text| text.importance(text.row(place)?));
-            let importance = known.or_else(|| Some(importance(versions.record(place)?)))?;
-            let (lift, _) = lift.of(version.timestamp, importance);
-            #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
-            let weighed = (f64::from(cosine) * lift) as f32;
-            Some(weighed.min(cosine))
+            known.or_else(|| versions.record(place).map(importance))
         };
-        let weighing = Weighing { places: places.clone(), weigh: &weigh };
+        let weighing = Weighing {
+            places: places.clone(),
+            least: recall.least_cosine(),
+            number: &number,
+            lift: &recall.lift(),
+        };
         vectors.search_weighed(seen, &similar, &weighing, versions)
     }
 
@@ -176,19 +172,16 @@ impl Database {
         near: Option<Near>,
     ) -> Result<Vec<Ranked>> {
         let Self { derived, versions, vectors, .. } = self;
-        let space = derived.space_mut(recall.search.namespace);
-        let Some(text) = space.text.as_mut() else { return Ok(Vec::new()) };
+        let namespace = recall.search.namespace;
+        let Some(text) = derived.text_mut(namespace, Strings::Contents) else {
+            return Ok(Vec::new());
+        };
         let asked = Asked { recall, filter, places: &places };
-        let mut ranking = Ranking::new(asked, near.as_ref(), text, (versions, vectors));
+        let (index, columns) = text.columns();
+        let mut ranking = Ranking::new(asked, near.as_ref(), columns, (versions, vectors));
+        let near_rows = ranking.near_rows();
         let among = seen.as_deref().map_or(Among::Current, Among::Bitmap);
-        let (index, rows, importances) = text.columns();
-        index.each_match(query, among, |row, score, ideal| {
-            let at = row as usize;
-            let known = rows.get(at).zip(importances.get(at));
-            if let Some((&place, &importance)) = known {
-                ranking.has_words(row, (score / ideal).min(1.0), place, importance);
-            }
-        })?;
+        index.rank(query, among, &near_rows, &mut ranking)?;
         Ok(ranking.finish())
     }
 
@@ -214,6 +207,10 @@ impl<'a> Recall<'a> {
         // A little less, so that rounding leaves out none of the relevance that is asked for.
         let relevant = self.min_relevance / self.share().max(f64::MIN_POSITIVE) / SLACK;
         self.min_cosine.max(relevant.min(2.0))
+    }
+
+    fn lift(&self) -> Lift {
+        Lift::new(self.weights, self.now_us, self.half_life_us)
     }
 
     fn similar(&self, query: &'a [f32]) -> Similar<'a> {

@@ -15,7 +15,7 @@ use crate::vector::Codes;
 
 use super::commit::Reserve;
 use super::journal::Journal;
-use super::{Database, Options};
+use super::{Database, Options, Strings};
 
 /// A database on its way in. Feed it the file's bytes until it is done.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Replay {
     ///
     /// # Errors
     /// As [`Replay::finish`].
-    pub fn maintain(&mut self, budget: usize, texts: &[String]) -> Result<bool> {
+    pub fn maintain(&mut self, budget: usize, texts: &[(String, Strings)]) -> Result<bool> {
         let Self { database, verify, .. } = self;
         database.visible_timestamp = database.timestamp;
         if !*verify && !database.derived.is_restored() {

@@ -8,7 +8,7 @@ use crate::sort::sort_by;
 use crate::text::{self, Among, Fields, Hit, Query, Snippet};
 use crate::vector::bitmap;
 
-use super::derived::{Text, indexed};
+use super::derived::{Strings, Text, indexed};
 use super::query::is_selected;
 use super::versions::Place;
 use super::{Database, Similar};
@@ -118,9 +118,9 @@ impl Database {
         if self.keyspace.keys(search.namespace).is_none() {
             return Ok((Vec::new(), 0.0));
         }
-        let seen = self.text_rows(search.namespace, search.at)?;
+        let seen = self.text_rows(search.namespace, Strings::All, search.at)?;
         let Self { derived, versions, .. } = self;
-        let Some(text) = derived.space_mut(search.namespace).text.as_mut() else {
+        let Some(text) = derived.text_mut(search.namespace, Strings::All) else {
             return Ok((Vec::new(), 0.0));
         };
         let (index, places) = text.parts();
@@ -141,18 +141,21 @@ impl Database {
 
     /// The rows of a namespace's text index that a search sees, if they are not simply the current
     /// ones. Makes the index, and the rows of a past moment, if they are not there.
-    pub(super) fn text_rows(&mut self, namespace: &str, at: u64) -> Result<Option<Vec<u64>>> {
-        if self.derived.space(namespace).is_none_or(|space| space.text.is_none()) {
-            self.make_text(namespace)?;
+    pub(super) fn text_rows(
+        &mut self,
+        namespace: &str,
+        strings: Strings,
+        at: u64,
+    ) -> Result<Option<Vec<u64>>> {
+        if self.derived.text(namespace, strings).is_none() {
+            self.make_text(namespace, strings)?;
         }
         if at < self.visible_timestamp {
-            return self.past_rows(namespace, at).map(Some);
+            return self.past_rows(namespace, strings, at).map(Some);
         }
         let horizon = self.horizon(at);
         let versions = &self.versions;
-        let Some(text) = self.derived.space(namespace).and_then(|space| space.text.as_ref()) else {
-            return Ok(None);
-        };
+        let Some(text) = self.derived.text(namespace, strings) else { return Ok(None) };
         if text.is_settled(self.visible_timestamp) {
             return Ok(None);
         }
@@ -166,28 +169,30 @@ impl Database {
         Ok(Some(seen))
     }
 
-    /// Makes the text index of a namespace that has keys and no index yet.
+    /// Makes a text index of a namespace that has keys and no such index yet.
     ///
     /// # Errors
     /// `Limit` if there is no memory for it.
-    pub(super) fn prepare_text(&mut self, namespace: &str) -> Result<()> {
-        let has_text = self.derived.space(namespace).is_some_and(|space| space.text.is_some());
+    pub(super) fn prepare_text(&mut self, namespace: &str, strings: Strings) -> Result<()> {
+        let has_text = self.derived.text(namespace, strings).is_some();
         if has_text || self.keyspace.keys(namespace).is_none() {
             return Ok(());
         }
-        self.make_text(namespace)
+        self.make_text(namespace, strings)
     }
 
-    fn make_text(&mut self, namespace: &str) -> Result<()> {
-        match self.try_make_text(namespace) {
+    fn make_text(&mut self, namespace: &str, strings: Strings) -> Result<()> {
+        match self.try_make_text(namespace, strings) {
             // Values of the past may still take what it needs.
-            Err(_) if self.set_all_aside(self.visible_timestamp) => self.try_make_text(namespace),
+            Err(_) if self.set_all_aside(self.visible_timestamp) => {
+                self.try_make_text(namespace, strings)
+            }
             made => made,
         }
     }
 
-    fn try_make_text(&mut self, namespace: &str) -> Result<()> {
-        let mut text = Text::new(self.timestamp);
+    fn try_make_text(&mut self, namespace: &str, strings: Strings) -> Result<()> {
+        let mut text = Text::new(strings, self.timestamp);
         self.for_each_present(namespace, |database, place| {
             let Some(record) = database.versions.record(place) else { return Ok(()) };
             let row = text.add(place, record).map_err(|_| no_memory(namespace))?;
@@ -197,18 +202,16 @@ impl Database {
             Ok(())
         })
         .map_err(|_| no_memory(namespace))?;
-        self.derived.space_mut(namespace).text = Some(text);
+        *self.derived.space_mut(namespace).texts.slot(strings) = Some(text);
         Ok(())
     }
 
     /// The rows of the values as of a past time; those that are not there are added, as far as their
     /// values are at hand. Linear in the keys, unless the last such search saw the same.
-    fn past_rows(&mut self, namespace: &str, at: u64) -> Result<Vec<u64>> {
+    fn past_rows(&mut self, namespace: &str, strings: Strings, at: u64) -> Result<Vec<u64>> {
         let versions = &self.versions;
         let before = versions.first_after(at);
-        let Some(text) = self.derived.space(namespace).and_then(|space| space.text.as_ref()) else {
-            return Ok(Vec::new());
-        };
+        let Some(text) = self.derived.text(namespace, strings) else { return Ok(Vec::new()) };
         if let Some(rows) = text.past(before) {
             return Ok(rows.to_vec());
         }
@@ -226,7 +229,7 @@ impl Database {
                 self.check_room(1 << 20)?;
             }
             let Self { derived, versions, .. } = self;
-            let Some(text) = derived.space_mut(namespace).text.as_mut() else { break };
+            let Some(text) = derived.text_mut(namespace, strings) else { break };
             if !versions.is_here(place) && versions.wanted().bytes() >= at_a_time {
                 break;
             }
@@ -241,7 +244,7 @@ impl Database {
             return Ok(Vec::new());
         }
         let mut seen = Vec::new();
-        if let Some(text) = self.derived.space_mut(namespace).text.as_mut() {
+        if let Some(text) = self.derived.text_mut(namespace, strings) {
             let end = text.index.end() as usize;
             bitmap::resize(&mut seen, end).map_err(|_| no_memory(namespace))?;
             rows.into_iter().for_each(|row| bitmap::set(&mut seen, row, true));

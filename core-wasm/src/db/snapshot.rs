@@ -19,9 +19,9 @@ use crate::log::header::{HEADER_BYTES, Header};
 use crate::log::record::{Erasure, Record, ValueKind};
 use crate::log::snapshot::{GAP_BYTES, Gap, SNAPSHOT_BYTES, Snapshot};
 
-use super::Database;
 use super::commit::out_of_memory;
 use super::versions;
+use super::{Database, Strings};
 
 /// Most versions that are looked at for one part.
 const MAX_SCANNED: usize = 50_000;
@@ -302,10 +302,11 @@ impl Database {
         self.erasures.iter()
     }
 
-    /// The namespaces that have an index of their text.
+    /// The indexes of text that there are: their namespaces, and which strings they have.
     #[must_use]
-    pub fn text_indexes(&self) -> Vec<&str> {
-        self.derived.texts().collect()
+    pub fn text_indexes(&self) -> Vec<(&str, Strings)> {
+        let of = |strings| self.derived.texts(strings).map(move |namespace| (namespace, strings));
+        Strings::EACH.into_iter().flat_map(of).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod filters;
 mod search;
+mod weighing;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,8 +20,9 @@ use super::commit::out_of_memory;
 use super::versions::Place;
 use filters::Filters;
 
+pub(super) use search::Near;
 pub use search::{Found, Similar};
-pub(super) use search::{Near, Weighing};
+pub(super) use weighing::Weighing;
 
 /// Where a version's vector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ struct Set {
     /// The version of each row.
     places: Vec<Place>,
     filters: Filters,
+    /// The number of each row's version that recalls asked for; NaN where that is still to be read.
+    importances: Vec<f64>,
     /// How the last search went.
     path: Option<Path>,
 }
@@ -147,6 +151,7 @@ impl Vectors {
             set.rows = Rows::new(self.metric, dimension);
             set.graph = set.graph.take().map(|_| Hnsw::default());
             set.filters.forget_all();
+            set.importances.clear();
             return Ok(index);
         }
         let set = Set {
@@ -156,6 +161,7 @@ impl Vectors {
             graph: (self.mode == Mode::Hnsw).then(Hnsw::default),
             places: Vec::new(),
             filters: Filters::default(),
+            importances: Vec::new(),
             path: None,
         };
         let index = self.sets.len();
@@ -263,6 +269,9 @@ impl Vectors {
                 *slot = place;
             }
             set.filters.revisit(at.row);
+            if let Some(known) = set.importances.get_mut(row) {
+                *known = f64::NAN;
+            }
             if let Some(timestamp) = timestamp {
                 self.pending.push_back(Change { timestamp, at, added: true });
             }
@@ -344,7 +353,10 @@ impl Vectors {
                 },
                 vectors: set.rows.current_count(),
                 held: set.rows.live_count(),
-                bytes: set.rows.bytes() + graph.map_or(0, Hnsw::bytes) + 4 * set.places.capacity(),
+                bytes: set.rows.bytes()
+                    + graph.map_or(0, Hnsw::bytes)
+                    + 4 * set.places.capacity()
+                    + 8 * set.importances.capacity(),
                 path: set.path.map(|path| match path {
                     Path::Exact => "exact",
                     Path::Quantized => "quantized",

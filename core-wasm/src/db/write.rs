@@ -7,7 +7,7 @@ use crate::log::record::{Record, ValueKind};
 
 use super::commit::Reserve;
 use super::keyspace::Chain;
-use super::{Database, Draft, Write};
+use super::{Database, Draft, Strings, Write};
 
 /// What a conditional write expects of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,14 +176,13 @@ impl Database {
         Some((namespace.to_owned(), model.to_owned()))
     }
 
-    /// Does a slice of deferred work; whether none is left. Makes the text indexes of namespaces that
-    /// are named, if there is memory for them; a search makes them as well.
-    pub fn maintain(&mut self, budget: usize, texts: &[String]) -> bool {
+    /// Does a slice of deferred work; whether none is left. Makes the text indexes that are named, if there is memory for them; a search makes them as well.
+    pub fn maintain(&mut self, budget: usize, texts: &[(String, Strings)]) -> bool {
         if budget > 0 {
             self.derived.compact_texts();
         }
-        for namespace in texts {
-            if self.prepare_text(namespace).is_err() {
+        for (namespace, strings) in texts {
+            if self.prepare_text(namespace, *strings).is_err() {
                 break; // Without memory for it: the search that needs it says so.
             }
         }

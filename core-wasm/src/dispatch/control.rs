@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::hex::{self, VersionId};
-use crate::db::{Cursor, Database, Expected, Options, Part, Retention, SnapshotPlace};
+use crate::db::{Cursor, Database, Expected, Options, Part, Retention, SnapshotPlace, Strings};
 use crate::error::{Error, Kind, Result};
 use crate::log::record::Erasure;
 use crate::vector::{Metric, Mode};
@@ -74,9 +74,9 @@ pub(super) struct SimilarControl {
 #[serde(deny_unknown_fields)]
 pub(super) struct MaintainControl {
     pub(super) budget: usize,
-    /// Namespaces to index the text of.
+    /// Indexes of text to make: their namespaces, and which strings they have.
     #[serde(default)]
-    pub(super) texts: Vec<String>,
+    pub(super) texts: Vec<(String, Strings)>,
 }
 
 /// Control of `replay`.

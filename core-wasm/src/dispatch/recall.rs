@@ -19,7 +19,7 @@ pub(super) fn recall<'a>(db: &mut Database, request: &Request<'_>) -> Result<Rep
         search: TextSearch {
             namespace: names::check("namespace", request.namespace)?,
             text: &control.text,
-            fields: Some(&[("content".to_owned(), 1.0)]),
+            fields: None,
             top_k: control.limit,
             filter: request.filter(),
             at: request.at,

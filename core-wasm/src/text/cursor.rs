@@ -44,6 +44,14 @@ impl<'a> Cursor<'a> {
         Self { bound, source: Source::Word(postings) }
     }
 
+    /// Goes back to where it was at first.
+    pub(super) fn restart(&mut self) {
+        match &mut self.source {
+            Source::Word(postings) => postings.restart(),
+            Source::Listed { at, .. } => *at = 0,
+        }
+    }
+
     /// The next row from `start` on, or one before it; [`END`] behind the last.
     pub(super) fn next_row(&self, start: u32) -> u32 {
         match &self.source {
@@ -121,6 +129,7 @@ struct Stretch {
 struct Postings<'a> {
     index: &'a Index,
     measure: Measure,
+    first: Reader<'a>,
     blocks: Vec<Stretch>,
     /// The block that the next row that matters may be in.
     block: usize,
@@ -144,9 +153,16 @@ impl<'a> Postings<'a> {
             blocks.push(Stretch { base, last_row: term.last_row, start, bound });
             reader = index.postings.read(term.rows);
         }
-        let mut new = Self { index, measure, blocks, block: 0, reader, row: 0, count: 0.0 };
+        let first = reader.clone();
+        let mut new = Self { index, measure, first, blocks, block: 0, reader, row: 0, count: 0.0 };
         new.advance();
         new
+    }
+
+    fn restart(&mut self) {
+        self.reader = self.first.clone();
+        (self.block, self.row, self.count) = (0, 0, 0.0);
+        self.advance();
     }
 
     /// Takes the next posting in hand.

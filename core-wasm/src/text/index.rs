@@ -3,7 +3,7 @@
 use super::arena::{Arena, Varints};
 use super::bitmap;
 use super::counts::{Count, Counts};
-use super::fields::{Fields, Part};
+use super::fields::{Fields, Part, covers};
 use super::search::Scratch;
 use super::terms::Terms;
 use super::words::Splitter;
@@ -39,6 +39,8 @@ pub struct Index {
     current: Vec<u64>,
     pub(super) current_rows: u32,
     pub(super) current_words: u64,
+    /// The only path whose strings it has; `None` for all.
+    only: Option<&'static str>,
     collector: Collector,
     pub(super) scratch: Scratch,
 }
@@ -48,6 +50,13 @@ impl Index {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An index of no documents which will have the strings of one path alone, and of those below it:
+    /// to it they are all that a document says.
+    #[must_use]
+    pub fn of(path: &'static str) -> Self {
+        Self { only: Some(path), ..Self::default() }
     }
 
     /// One past the last row.
@@ -94,7 +103,8 @@ impl Index {
         bitmap::resize(&mut self.live, rows)?;
         bitmap::resize(&mut self.current, rows)?;
 
-        let written = self.collector.collect(&mut self.terms, &mut self.fields, value);
+        let Self { collector, terms, fields, only, .. } = self;
+        let written = collector.collect(terms, fields, (value, *only));
         let written = written.and_then(|()| self.write(row));
         let parts = if written.is_ok() { self.collector.parts.as_slice() } else { &[] };
         let words = parts.iter().map(|part| part.words).sum();
@@ -271,11 +281,11 @@ impl Collector {
         &mut self,
         terms: &mut Terms,
         fields: &mut Fields,
-        value: &[u8],
+        (value, only): (&[u8], Option<&str>),
     ) -> Result<(), NoMemory> {
         let mut outcome = Ok(());
         walk::strings(value, &mut |path, text| {
-            if outcome.is_ok() {
+            if outcome.is_ok() && only.is_none_or(|only| covers(only, path)) {
                 outcome = self.take(terms, fields, path, text);
             }
         });

@@ -67,7 +67,7 @@ pub use crate::vector::{Hit, Tie};
 use crate::vector::{TopK, bitmap};
 pub use index::Index;
 pub use query::{Fields, Query};
-pub use search::Answer;
+pub use search::{Answer, Judge};
 pub use snippet::{Snippet, snippet};
 
 /// Memory was refused.

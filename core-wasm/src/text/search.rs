@@ -18,7 +18,7 @@ use super::lengths::Lengths;
 use super::matches::{List, Sums, View};
 use super::measure::Measure;
 use super::query::{Clause, Query, Sign};
-use super::windows::{self, Pruning};
+use super::windows::{self, Collect, Hits, Pruning};
 use super::{Among, Hit, Tie, TopK};
 use crate::error::Result;
 
@@ -59,6 +59,49 @@ enum Found {
     Listed(List),
 }
 
+/// Ranks documents by more than how well they fit a query.
+pub trait Judge {
+    /// Takes how well the next of the named rows fits, as a share of the ideal score; 0 for one that
+    /// the query does not find.
+    fn named(&mut self, share: f64);
+
+    /// The share below which a row does not matter. It only rises.
+    fn least(&self) -> f64;
+
+    /// Takes another row that the query finds, and its share. Rows ascend.
+    fn found(&mut self, row: u32, share: f64);
+}
+
+/// Shares of the ideal score for a judge.
+struct Judged<'a> {
+    judge: &'a mut dyn Judge,
+    /// The named rows that are still to be passed.
+    named: &'a [u32],
+    ideal: f64,
+}
+
+impl Collect for Judged<'_> {
+    fn least(&self) -> f64 {
+        self.judge.least() * self.ideal
+    }
+
+    fn take(&mut self, row: u32, score: f64) {
+        while let Some((&next, rest)) = self.named.split_first()
+            && next <= row
+        {
+            if next == row {
+                return;
+            }
+            self.named = rest;
+        }
+        self.judge.found(row, share(score, self.ideal));
+    }
+}
+
+fn share(score: f64, ideal: f64) -> f64 {
+    if ideal > 0.0 { (score / ideal).min(1.0) } else { 0.0 }
+}
+
 /// What a search comes to.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -92,26 +135,38 @@ impl Index {
         let mut best = TopK::new(k, None, tie);
         let prune = query.boosts.is_none();
         let ideal = self.prepare(query, among, prune, |mut cursors, rows, allowed, _| {
-            Pruning { cursors: &mut cursors, rows, prune, allowed, accept }.run(&mut best);
+            let pruning = Pruning { cursors: &mut cursors, rows, prune, allowed };
+            pruning.run(&mut Hits { best: &mut best, accept });
         })?;
         Ok(Answer { hits: best.finish(), ideal })
     }
 
-    /// Calls `each` with every document that a query finds, by ascending row: its row, its score, and
-    /// the score that no document can reach, which is returned too. For those who rank by more than
-    /// the text. Time is linear in the postings of the query's words.
+    /// Has a judge rank the documents that a query finds by more than their text. It is first told
+    /// how well `named` fit, ascending rows that it wants to know of whether the query finds them or
+    /// not; then of the others whatever may matter to it.
     ///
     /// # Errors
     /// As [`Index::search`].
-    pub fn each_match(
+    pub fn rank(
         &mut self,
         query: &Query,
         among: Among<'_>,
-        mut each: impl FnMut(u32, f64, f64),
-    ) -> Result<f64> {
-        self.prepare(query, among, false, |mut cursors, rows, allowed, ideal| {
-            windows::each(&mut cursors, rows, allowed, &mut |row, score| each(row, score, ideal));
-        })
+        named: &[u32],
+        judge: &mut dyn Judge,
+    ) -> Result<()> {
+        if query.is_empty() {
+            named.iter().for_each(|_| judge.named(0.0));
+            return Ok(());
+        }
+        let prune = query.boosts.is_none();
+        self.prepare(query, among, prune, |mut cursors, rows, allowed, ideal| {
+            for score in windows::scores(&mut cursors, allowed, named) {
+                judge.named(share(score, ideal));
+            }
+            let pruning = Pruning { cursors: &mut cursors, rows, prune, allowed };
+            pruning.run(&mut Judged { judge, named, ideal });
+        })?;
+        Ok(())
     }
 
     /// Calls `run` with the cursors of the clauses that score, one past the last row, the rows that

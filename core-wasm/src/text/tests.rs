@@ -69,6 +69,26 @@ fn documents_are_found_in_any_script() {
 }
 
 #[test]
+fn an_index_of_one_path_has_nothing_else() {
+    let (mut one, mut all) = (Index::of("a"), Index::new());
+    for (value, alone) in [
+        (r#"{"a": "red sea", "b": "blue sea", "ab": "sea"}"#, r#"{"a": "red sea"}"#),
+        (r#"{"b": "sea", "a": {"x": ["deep", "sea"]}}"#, r#"{"a": {"x": ["deep", "sea"]}}"#),
+        (r#"{"b": {"a": "sea"}}"#, "{}"),
+    ] {
+        one.add(value.as_bytes()).unwrap();
+        all.add(alone.as_bytes()).unwrap();
+    }
+    for text in ["sea", "red", "blue", "deep sea", "\"red sea\"", "se*"] {
+        let query = Query::parse(text, Fields::All).unwrap();
+        let hits = |index: &mut Index| {
+            index.search(&query, Among::Current, &|_| true, 9, &by_row).unwrap().hits
+        };
+        assert_eq!(hits(&mut one), hits(&mut all), "{text}");
+    }
+}
+
+#[test]
 fn phrases_stay_in_one_string() {
     let mut index = Index::new();
     for value in

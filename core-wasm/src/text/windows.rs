@@ -13,13 +13,43 @@
 //! ([`Measure`](super::search::Measure)).
 
 use super::TopK;
+use super::bitmap;
 use super::cursor::Cursor;
 use super::window::Window;
 
 /// What a score may lose by becoming `f32`, and more.
 const SLACK: f64 = 1e-6;
 
-/// Offers the best rows, of those below `rows` that are allowed and accepted.
+/// Collects what is best.
+pub(super) trait Collect {
+    /// What no row that matters scores less than. It only rises.
+    fn least(&self) -> f64;
+
+    /// Takes a row and its score. Rows ascend.
+    fn take(&mut self, row: u32, score: f64);
+}
+
+/// Collects the best rows by their scores, of those that are accepted.
+pub(super) struct Hits<'a, 'b> {
+    pub(super) best: &'a mut TopK<'b>,
+    pub(super) accept: &'a dyn Fn(u32) -> bool,
+}
+
+impl Collect for Hits<'_, '_> {
+    fn least(&self) -> f64 {
+        f64::from(self.best.floor()) * (1.0 - SLACK)
+    }
+
+    fn take(&mut self, row: u32, score: f64) {
+        #[expect(clippy::cast_possible_truncation, reason = "rounded, as hits have it")]
+        let score = score as f32;
+        if score >= self.best.floor() && (self.accept)(row) {
+            self.best.offer(row, score);
+        }
+    }
+}
+
+/// Offers the best rows, of those below `rows` that are allowed.
 pub(super) struct Pruning<'a, 'b> {
     pub(super) cursors: &'a mut [Cursor<'b>],
     /// One past the last row.
@@ -27,33 +57,31 @@ pub(super) struct Pruning<'a, 'b> {
     /// Whether rows may be left out; else every clause is added in the query's order.
     pub(super) prune: bool,
     pub(super) allowed: &'a [u64],
-    pub(super) accept: &'a dyn Fn(u32) -> bool,
 }
 
 impl Pruning<'_, '_> {
-    pub(super) fn run(mut self, best: &mut TopK<'_>) {
+    pub(super) fn run(mut self, best: &mut dyn Collect) {
         let mut window = Window::new();
         let mut order: Vec<(usize, f64)> = (0..self.cursors.len()).map(|at| (at, 0.0)).collect();
         let mut start = 0;
-        while let Some(row) = self.next_row(start, best.floor()) {
+        while let Some(row) = self.next_row(start, self.limit(best)) {
             window.start = row & !63; // where a word of bitmaps begins
             let end = window.end();
             let total = self.bounds(&mut order, (row, end));
-            if total >= self.limit(best.floor()) {
+            if total >= self.limit(best) {
                 self.window(&mut window, &order, best);
             }
             start = end;
         }
     }
 
-    /// What no hit scores less than.
-    fn limit(&self, floor: f32) -> f64 {
-        if self.prune { f64::from(floor) * (1.0 - SLACK) } else { f64::NEG_INFINITY }
+    /// What no row that matters scores less than.
+    fn limit(&self, best: &dyn Collect) -> f64 {
+        if self.prune { best.least() } else { f64::NEG_INFINITY }
     }
 
-    /// The first row from `start` on that may be a hit.
-    fn next_row(&self, start: u32, floor: f32) -> Option<u32> {
-        let limit = self.limit(floor);
+    /// The first row from `start` on that may matter.
+    fn next_row(&self, start: u32, limit: f64) -> Option<u32> {
         // Some clause must match whose bound is at least the limit's share of one clause.
         let least = limit / self.cursors.len().max(1) as f64;
         let may = self.cursors.iter().filter(|cursor| cursor.bound >= least);
@@ -73,8 +101,8 @@ impl Pruning<'_, '_> {
         total
     }
 
-    fn window(&mut self, window: &mut Window, order: &[(usize, f64)], best: &mut TopK<'_>) {
-        let mut limit = self.limit(best.floor());
+    fn window(&mut self, window: &mut Window, order: &[(usize, f64)], best: &mut dyn Collect) {
+        let mut limit = self.limit(best);
         let (mut left_out, mut rest) = (0, 0.0);
         for (_, bound) in order {
             if rest + bound >= limit {
@@ -101,33 +129,24 @@ impl Pruning<'_, '_> {
                 rest -= bound;
                 score += self.cursors.get_mut(*at).map_or(0.0, |one| one.part_of(row));
             }
-            #[expect(clippy::cast_possible_truncation, reason = "rounded, as hits have it")]
-            let score = score as f32;
-            if score >= best.floor() && (self.accept)(row) {
-                best.offer(row, score);
-                limit = self.limit(best.floor());
+            if score >= limit {
+                best.take(row, score);
+                limit = self.limit(best);
             }
         });
     }
 }
 
-/// Calls `each` with the rows below `rows` that are allowed and that any of the cursors has, ascending,
-/// and with their scores: added in the cursors' order.
-pub(super) fn each(
-    cursors: &mut [Cursor<'_>],
-    rows: u32,
-    allowed: &[u64],
-    each: &mut impl FnMut(u32, f64),
-) {
-    let mut window = Window::new();
-    let mut start = 0;
-    let next = |cursors: &[Cursor<'_>], start| cursors.iter().map(|one| one.next_row(start)).min();
-    while let Some(row) = next(cursors, start).filter(|&row| row < rows) {
-        window.start = row & !63; // where a word of bitmaps begins
-        cursors.iter_mut().for_each(|cursor| cursor.add(&mut window));
-        window.drain(allowed, each);
-        start = window.end();
-    }
+/// The scores of some rows, ascending; 0 for what is not found or not allowed. The cursors are where
+/// they were at first.
+pub(super) fn scores(cursors: &mut [Cursor<'_>], allowed: &[u64], rows: &[u32]) -> Vec<f64> {
+    let score = |&row: &u32| {
+        let found = if bitmap::contains(allowed, row) { &mut *cursors } else { &mut [] };
+        found.iter_mut().fold(0.0, |score, cursor| score + cursor.part_of(row))
+    };
+    let scores = rows.iter().map(score).collect();
+    cursors.iter_mut().for_each(Cursor::restart);
+    scores
 }
 
 /// Sorts by the bound. From window to window the order hardly changes.

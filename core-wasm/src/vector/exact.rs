@@ -25,7 +25,7 @@ pub fn scan_rows(rows: &Rows, query: &Query, list: &[u32], top: &mut TopK<'_>) {
     for &pair in pairs {
         let bounds = query.upper_bounds(rows, pair);
         for (row, bound) in pair.into_iter().zip(bounds) {
-            if bound >= top.floor() {
+            if bound >= top.floor() && !top.outweighs(row, bound) {
                 top.offer(row, query.score(rows, row));
             }
         }

@@ -91,6 +91,16 @@ impl Query {
         }
     }
 
+    /// A score that [`score`](Self::score) cannot exceed, from the row's codes where it has them.
+    #[must_use]
+    pub fn score_at_most(&self, rows: &Rows, row: u32) -> f32 {
+        if super::bitmap::contains(rows.coded(), row) {
+            self.upper_bounds(rows, [row, row])[0]
+        } else {
+            f32::INFINITY
+        }
+    }
+
     /// About what [`score`](Self::score) gives, for two rows, from their int8 codes.
     #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]

@@ -74,7 +74,7 @@ pub struct Request<'a> {
     /// The order of hits with equal scores.
     pub tie: Tie<'a>,
     /// What rows are ranked by instead of their scores.
-    pub weigh: Option<Weigh<'a>>,
+    pub weigh: Option<&'a dyn Weigh>,
     /// The graph over the rows, if there is one; it may be behind.
     pub graph: Option<&'a Hnsw>,
 }

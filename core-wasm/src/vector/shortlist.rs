@@ -93,8 +93,12 @@ pub fn scan(
         collect(distances, first + 1, second, list);
         weigh(rows, query, list, weighted);
     }
-    let left = weighted.drain(..).filter(|&(weight, _)| weight <= heaviest);
-    exact::scan_rows(rows, query, list_of(left, list), top);
+    let left = weighted.drain(..).filter(|&(weight, row)| {
+        let cosine = || sketch.cosine_at(weight, WEIGHTED_DEVIATIONS);
+        weight <= heaviest && !top.outweighs(row, cosine())
+    });
+    let left = list_of(left, list);
+    exact::scan_rows(rows, query, left, top);
     true
 }
 

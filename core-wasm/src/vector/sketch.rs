@@ -89,6 +89,15 @@ impl Sketch {
     }
 }
 
+impl Sketch {
+    /// The cosine up to which a row at this weighted distance stays, to so many deviations.
+    #[expect(clippy::cast_precision_loss, reason = "a sum of small weights")]
+    pub(super) fn cosine_at(&self, weighted_distance: u32, deviations: f32) -> f32 {
+        (self.total - 2.0 * weighted_distance as f32) * self.unit
+            + deviations * WEIGHTED_DEVIATION / self.dim.sqrt()
+    }
+}
+
 /// The arc cosine to within 7e-5 (Abramowitz and Stegun 4.4.45), with the same bits on every host.
 fn angle(cosine: f32) -> f32 {
     let x = cosine.abs();

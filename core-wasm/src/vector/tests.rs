@@ -158,6 +158,52 @@ fn the_shortlist_keeps_its_recall() {
     }
 }
 
+/// Halves every third row, and leaves out every fifth.
+struct Halving;
+
+impl Weigh for Halving {
+    fn weigh(&self, row: u32, score: f32) -> Option<f32> {
+        let halved = row.is_multiple_of(3);
+        (!row.is_multiple_of(5)).then(|| if halved { score / 2.0 } else { score })
+    }
+
+    fn most(&self, row: u32) -> f32 {
+        if row.is_multiple_of(3) { 0.55 } else { 1.0 }
+    }
+}
+
+#[test]
+fn a_weighed_search_ranks_by_weight() {
+    let mut scratch = Scratch::default();
+    let (rows, mut random) = filled(Metric::Cosine, 128, 8_000, Codes::Now);
+    let (mut missed, mut wanted) = (0, 0);
+    for _ in 0..50 {
+        let query = Query::new(&rows, &random.clustered(128)).unwrap();
+        let mut expected = oracle(&rows, &query, |row| !row.is_multiple_of(5), 8_000);
+        expected
+            .iter_mut()
+            .filter(|hit| hit.row.is_multiple_of(3))
+            .for_each(|hit| hit.score /= 2.0);
+        expected.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
+        expected.truncate(20);
+        for mode in [Mode::Exact, Mode::Quantized] {
+            let request = Request {
+                threshold: Some(0.1),
+                weigh: Some(&Halving),
+                ..request(20, Filter::Current, mode)
+            };
+            let hits = search(&rows, &query, &request, &mut scratch).hits;
+            if mode == Mode::Exact {
+                assert_eq!(hits, expected);
+            } else {
+                missed += expected.iter().filter(|hit| !hits.contains(hit)).count();
+                wanted += expected.len();
+            }
+        }
+    }
+    assert!(missed * 50 <= wanted, "{missed} of {wanted}");
+}
+
 #[test]
 fn a_threshold_is_inclusive_and_equal_scores_go_by_the_tie() {
     let mut rows = Rows::new(Metric::Dot, 2);

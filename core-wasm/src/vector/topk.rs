@@ -21,8 +21,15 @@ pub struct Hit {
 /// Orders two rows with equal scores: `Less` puts the first one first.
 pub type Tie<'a> = &'a dyn Fn(u32, u32) -> Ordering;
 
-/// What a row of a score is ranked by instead, at most that score; `None` leaves the row out.
-pub type Weigh<'a> = &'a dyn Fn(u32, f32) -> Option<f32>;
+/// What rows are ranked by instead of their scores.
+pub trait Weigh {
+    /// What a row of a score is ranked by, at most that score; `None` leaves the row out.
+    fn weigh(&self, row: u32, score: f32) -> Option<f32>;
+
+    /// A factor, at most 1, with which no positive score of the row weighs less than it does. Cheap:
+    /// it decides which rows are scored.
+    fn most(&self, row: u32) -> f32;
+}
 
 /// Collects the best `k` hits.
 pub struct TopK<'a> {
@@ -32,7 +39,7 @@ pub struct TopK<'a> {
     worst: f32,
     hits: Vec<Hit>,
     tie: Tie<'a>,
-    weigh: Option<Weigh<'a>>,
+    weigh: Option<&'a dyn Weigh>,
 }
 
 impl<'a> TopK<'a> {
@@ -48,7 +55,7 @@ impl<'a> TopK<'a> {
     /// Since no weighed score exceeds the score, a row whose score is below the floor has no chance
     /// here either.
     #[must_use]
-    pub fn weighed(self, weigh: Option<Weigh<'a>>) -> Self {
+    pub fn weighed(self, weigh: Option<&'a dyn Weigh>) -> Self {
         Self { weigh, ..self }
     }
 
@@ -57,6 +64,13 @@ impl<'a> TopK<'a> {
     #[inline(always)]
     pub fn floor(&self) -> f32 {
         self.floor
+    }
+
+    /// Whether a row whose score is no more than `bound` weighs too little to be one of the best.
+    #[must_use]
+    #[inline(always)]
+    pub fn outweighs(&self, row: u32, bound: f32) -> bool {
+        self.weigh.is_some_and(|weigh| bound >= 0.0 && bound * weigh.most(row) < self.worst)
     }
 
     /// Whether `k` rows are in hand, so that [`floor`](Self::floor) is the worst of them.
@@ -71,7 +85,7 @@ impl<'a> TopK<'a> {
         if score >= self.floor {
             let score = match self.weigh {
                 None => score,
-                Some(weigh) => match weigh(row, score) {
+                Some(weigh) => match weigh.weigh(row, score) {
                     Some(weighed) if weighed >= self.worst => weighed,
                     _ => return,
                 },

@@ -134,7 +134,11 @@ class AgentMemory:
         metadata: Mapping[str, Any] | None = None,
         caused_by: Cause | Iterable[Cause] = (),
     ) -> str:
-        """Remember something that happened: :meth:`Episodes.remember`."""
+        """Remember something that happened: :meth:`Episodes.remember`.
+
+        Example:
+            >>> call = await memory.remember("Bob called about his invoice", metadata={"of": "bob"})
+        """
         return await self.episodes.remember(
             content, importance, tags, metadata=metadata, caused_by=caused_by
         )
@@ -211,11 +215,20 @@ class AgentMemory:
         Raises:
             KeyNotFoundError: If there is no such memory (then), and no default.
             ValidationError: For a bad id or time.
+
+        Example:
+            >>> (await memory.get(call)).metadata
+            {'of': 'bob'}
         """
         return await self._store.get(memory_id, default, at)
 
     async def history(self, memory_id: str) -> list[Version]:
-        """The versions of a memory, oldest first, deletions included; see ``Version.value``."""
+        """The versions of a memory, oldest first, deletions included; see ``Version.value``.
+
+        Example:
+            >>> [version.value["importance"] for version in await memory.history(call)]
+            [0.5]
+        """
         return await self._store.history(memory_id)
 
     async def lineage(
@@ -262,6 +275,10 @@ class AgentMemory:
 
         Raises:
             ValidationError: For a bad id.
+
+        Example:
+            >>> await memory.forget(call), await memory.get(call, None)
+            (True, None)
         """
         one = memory_id.id if isinstance(memory_id, Memory) else memory_id
         if not erase:
@@ -306,6 +323,12 @@ class AgentMemory:
             ValidationError: For a bad argument, or a summary that is no text.
             Exception: What ``summarize`` or the embedder raised. Nothing was changed.
             StorageError: If the log could not be written.
+
+        Example:
+            >>> ids = await memory.episodes.remember_many(["The backup ran"] * 3)
+            >>> report = await memory.consolidate()
+            >>> [len(group.merged) for group in report.merged], (await memory.stats()).episodes
+            ([2], 3)
         """
         # Here: importing it takes as long as all the rest of this.
         from koru_delta._memory.consolidation import Policy, consolidate
@@ -330,13 +353,23 @@ class AgentMemory:
         Raises:
             ValidationError: If it is not a report of this agent's.
             StorageError: If the log could not be written.
+
+        Example:
+            >>> await memory.undo(report)
+            3
         """
         from koru_delta._memory.undoing import undo
 
         return await undo(self._store, report)
 
     async def stats(self) -> MemoryStats:
-        """How much the agent remembers. Linear in the number of memories."""
+        """How much the agent remembers. Linear in the number of memories.
+
+        Example:
+            >>> stats = await memory.stats()
+            >>> stats.episodes, stats.facts, stats.procedures
+            (5, 2, 1)
+        """
         store = self._store
         await store.accesses.flush(store.db)
         groups = await store.db.aggregate(
@@ -362,6 +395,9 @@ class AgentMemory:
 
         Raises:
             StorageError: If the log could not be written.
+
+        Example:
+            >>> await memory.flush()
         """
         store = self._store
         await store.db._session.read(op.HEAD)  # On a closed database this says so.

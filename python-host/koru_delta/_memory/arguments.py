@@ -156,7 +156,9 @@ def check_seconds(what: str, span: timedelta | float, *, zero: bool = False) -> 
     seconds = span.total_seconds() if isinstance(span, timedelta) else span
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not 0 <= seconds < inf or (seconds == 0 and not zero):
+        least = "0 or more" if zero else "more than 0"
         raise ValidationError(
-            f"{what} is {span!r:.60}", suggestion="give a timedelta, or a number of seconds"
+            f"{what} is {span!r:.60}",
+            suggestion=f"give a timedelta, or a number of seconds, of {least}",
         )
     return float(seconds)

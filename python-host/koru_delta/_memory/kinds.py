@@ -95,6 +95,10 @@ class Episodes:
             ValidationError: As :meth:`remember`.
             LimitExceededError: For too many at a time.
             Exception: What the embedder raised. Nothing was written.
+
+        Example:
+            >>> len(await memory.episodes.remember_many(["Carol called", "Carol called again"]))
+            2
         """
         if isinstance(contents, str | bytes) or not isinstance(contents, Iterable):
             raise ValidationError(
@@ -183,6 +187,10 @@ class Facts:
         """The versions of a fact, oldest first, deletions included.
 
         In ``Version.value`` the ``content`` begins with the key and a colon.
+
+        Example:
+            >>> [version.value["content"] for version in await memory.facts.history("bob.theme")]
+            ['bob.theme: Bob prefers dark mode']
         """
         return await self._store.history(FACT + check_text("the key", key))
 
@@ -250,7 +258,13 @@ class Procedures:
         return await self._store.get(PROCEDURE + check_text("the name", name), default, at)
 
     async def history(self, name: str) -> list[Version]:
-        """The versions of a procedure, oldest first, deletions included."""
+        """The versions of a procedure, oldest first, deletions included.
+
+        Example:
+            >>> history = await memory.procedures.history("reset a password")
+            >>> [version.value["success_rate"] for version in history]
+            [None, 1.0]
+        """
         return await self._store.history(PROCEDURE + check_text("the name", name))
 
     async def record_outcome(self, name: str, success: bool) -> float:

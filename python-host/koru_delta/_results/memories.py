@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -79,6 +80,9 @@ class MemoryRecall(Memory):
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for a slot that is not filled yet: a hit is taken apart when somebody looks.
+        # What is looked at most, and often alone, does not need the rest to be made.
+        if name in _ALONE and (found := self._hit) is not None:
+            return _ALONE[name](found[0])
         if name not in _LAZY:
             raise AttributeError(name)
         _fill(self)
@@ -200,6 +204,21 @@ def recalled_from_payload(payload: bytes) -> list[Recalled]:
     ]
 
 
+def _content(value: dict[str, Any]) -> str:
+    """The text of a memory: that of a fact without its key."""
+    content: str = value["content"]
+    return content[len(value["name"]) + 2 :] if value["type"] == "fact" else content
+
+
+_ALONE: Final[dict[str, Callable[[Recalled], Any]]] = {
+    "id": lambda hit: hit.id,
+    "content": lambda hit: _content(hit.value),
+    "score": lambda hit: hit.score,
+    "relevance": lambda hit: hit.parts[0],
+    "importance": lambda hit: hit.value["importance"],
+}
+
+
 def recalls(hits: list[Recalled], accesses: list[Access]) -> list[MemoryRecall]:
     """Recalled memories with what is known of their accesses: taken apart when looked at."""
     found: list[MemoryRecall] = []
@@ -251,11 +270,10 @@ def _values(
     version_id: str,
 ) -> tuple[Any, ...]:
     """The fields of a memory, in their order."""
-    content, kind = value["content"], value["type"]
     return (
         memory_id,
-        content[len(value["name"]) + 2 :] if kind == "fact" else content,  # Without its key.
-        _TYPES[kind],
+        _content(value),
+        _TYPES[value["type"]],
         value["importance"],
         created,
         updated,

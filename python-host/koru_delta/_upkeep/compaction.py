@@ -20,6 +20,7 @@ from koru_delta._upkeep.snapshots import (
     Retention,
     Snapshot,
     Successor,
+    TextIndex,
     call_held,
     holding,
 )
@@ -124,9 +125,9 @@ class Compaction:
 
     def _maintain(self, successor: Successor, snapshot: Snapshot) -> None:
         """Have the new instance ready for searches before it takes over."""
-        texts: list[str] = snapshot.progress["texts"] or []
-        for namespace in texts:
-            successor.maintain(0, [namespace])
+        texts: list[TextIndex] = snapshot.progress["texts"] or []
+        for text in texts:
+            successor.maintain(0, [text])
         while not successor.maintain(_MAINTENANCE_SLICE, []):
             snapshot.check()
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import InstanceLostError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from koru_delta._hosts.base import Host
     from koru_delta._session import Session
 
+TextIndex: TypeAlias = tuple[str, str]
+"""An index of text as the engine names it: its namespace, and which strings it has."""
 PART_BYTES: Final = 960 * 1024
 """Bytes of a part, about: a request that has it stays within what the module keeps for one."""
 
@@ -208,8 +210,8 @@ class Successor:
             raise KoruDeltaError("the engine does not take in the snapshot that it wrote")
         return reply[4]
 
-    def maintain(self, budget: int, texts: list[str]) -> bool:
-        """Do a slice of what searches gain from; whether none is left."""
+    def maintain(self, budget: int, texts: list[TextIndex]) -> bool:
+        """Do a slice of what searches gain from, and make indexes of text; whether none is left."""
         reply = self._call(op.MAINTAIN, {"budget": budget, "texts": texts}, b"", 0)
         return bool(reply[1] & op.REPLY_TRUE)
 

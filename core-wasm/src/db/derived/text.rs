@@ -1,12 +1,13 @@
-//! The text index of a namespace: which version each of its rows is of.
+//! The text indexes of a namespace: which version each of their rows is of.
 //!
-//! It holds the versions that are values now, those that were since it was made, and those that a
+//! One holds the versions that are values now, those that were since it was made, and those that a
 //! search of the past asked for. Rows are added when they are needed and never change.
 
 use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use crate::log::record::Record;
 use crate::query::Field;
@@ -16,7 +17,71 @@ use crate::vector::bitmap;
 use super::super::versions::{NO_PLACE, Place, Versions};
 use super::indexed;
 
-/// The text index of a namespace.
+/// Which strings of values a text index has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strings {
+    /// All: for searches.
+    All,
+    /// The contents of memories: for recalls, which read nothing else and need no other field's
+    /// words told apart.
+    Contents,
+}
+
+impl Strings {
+    /// Each.
+    pub(in crate::db) const EACH: [Self; 2] = [Self::All, Self::Contents];
+
+    fn index(self) -> Index {
+        match self {
+            Self::All => Index::new(),
+            Self::Contents => Index::of("content"),
+        }
+    }
+}
+
+/// The text indexes of a namespace, once somebody searched or recalled.
+#[derive(Default)]
+pub(in crate::db) struct Texts {
+    all: Option<Text>,
+    contents: Option<Text>,
+}
+
+impl Texts {
+    /// The index of these strings.
+    pub(in crate::db) fn get(&self, strings: Strings) -> Option<&Text> {
+        match strings {
+            Strings::All => self.all.as_ref(),
+            Strings::Contents => self.contents.as_ref(),
+        }
+    }
+
+    /// The place of the index of these strings.
+    pub(in crate::db) fn slot(&mut self, strings: Strings) -> &mut Option<Text> {
+        match strings {
+            Strings::All => &mut self.all,
+            Strings::Contents => &mut self.contents,
+        }
+    }
+
+    /// The places of all.
+    pub(super) fn slots(&mut self) -> [&mut Option<Text>; 2] {
+        [&mut self.all, &mut self.contents]
+    }
+
+    /// Does something to each that there is. One that is to be let go, or that memory was refused to,
+    /// is not there any more: the next search or recall makes it anew, or says that there is no
+    /// memory.
+    pub(super) fn keep(&mut self, mut keep: impl FnMut(&mut Text) -> bool) {
+        for slot in self.slots() {
+            if slot.as_mut().is_some_and(|text| !keep(text)) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+/// A text index of a namespace.
 #[derive(Default)]
 pub(in crate::db) struct Text {
     pub(in crate::db) index: Index,
@@ -45,10 +110,38 @@ fn hash(place: Place) -> u64 {
     FixedState::with_seed(0x7465_7874).hash_one(place)
 }
 
+/// What is known of the rows of an index.
+#[derive(Clone, Copy)]
+pub(in crate::db) struct Columns<'a> {
+    places: &'a [Place],
+    importances: &'a [f64],
+    rows: &'a HashTable<u32>,
+}
+
+impl Columns<'_> {
+    /// The row of a version.
+    pub(in crate::db) fn row(&self, place: Place) -> Option<u32> {
+        find(self.rows, self.places, place)
+    }
+
+    /// The version of a row and its importance, once that was found out.
+    #[inline]
+    pub(in crate::db) fn known(&self, row: u32) -> Option<(Place, f64)> {
+        let at = row as usize;
+        let importance = self.importances.get(at).copied().filter(|known| !known.is_nan());
+        self.places.get(at).copied().zip(importance)
+    }
+}
+
+fn find(rows: &HashTable<u32>, places: &[Place], place: Place) -> Option<u32> {
+    let is_it = |row: &u32| places.get(*row as usize) == Some(&place);
+    rows.find(hash(place), is_it).copied()
+}
+
 impl Text {
     /// An empty index. `changed` is the time of the latest commit.
-    pub(in crate::db) fn new(changed: u64) -> Self {
-        Self { changed, ..Self::default() }
+    pub(in crate::db) fn new(strings: Strings, changed: u64) -> Self {
+        Self { index: strings.index(), changed, ..Self::default() }
     }
 
     /// Adds a version. Linear in its text.
@@ -65,8 +158,7 @@ impl Text {
 
     /// The row of a version.
     pub(in crate::db) fn row(&self, place: Place) -> Option<u32> {
-        let is_it = |row: &u32| self.place(*row) == Some(place);
-        self.rows.find(hash(place), is_it).copied()
+        find(&self.rows, &self.places, place)
     }
 
     /// The index, and the version of each row.
@@ -112,9 +204,10 @@ impl Text {
         Ok(())
     }
 
-    /// The index, the version of each row, and the importances that were asked for.
-    pub(in crate::db) fn columns(&mut self) -> (&mut Index, &[Place], &[f64]) {
-        (&mut self.index, &self.places, &self.importances)
+    /// The index, and what is known of its rows.
+    pub(in crate::db) fn columns(&mut self) -> (&mut Index, Columns<'_>) {
+        let Self { index, places, importances, rows, .. } = self;
+        (index, Columns { places, importances, rows })
     }
 
     /// The importance of a row, once it was found out.

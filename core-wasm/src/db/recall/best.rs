@@ -31,14 +31,6 @@ impl<'a> Best<'a> {
         Self { wanted: wanted.max(1), floor: 0.0, found: Vec::new(), versions }
     }
 
-    /// Says that memories of at least these scores, each another one, are still to be offered.
-    pub(super) fn expect(&mut self, mut scores: Vec<f64>) {
-        if scores.len() >= self.wanted {
-            scores.sort_unstable_by(|one, other| other.total_cmp(one));
-            self.floor = scores.get(self.wanted - 1).copied().unwrap_or(0.0);
-        }
-    }
-
     /// What a memory must reach to be among the best. It only rises.
     #[inline]
     pub(super) fn floor(&self) -> f64 {

@@ -4,14 +4,15 @@ use core::cmp::Ordering;
 use core::ops::Range;
 use std::collections::BinaryHeap;
 
-use super::super::derived::Text;
+use super::super::derived::Columns;
+use super::super::lift::Lift;
 use super::super::query::is_selected;
 use super::super::vectors::{Near, Vectors};
 use super::super::versions::{Place, Versions};
 use super::best::{Best, Ranked};
-use super::lift::Lift;
 use super::{Recall, SLACK};
 use crate::query::Filter;
+use crate::text::Judge;
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -22,9 +23,8 @@ pub(super) struct Asked<'a> {
     pub(super) places: &'a Range<Place>,
 }
 
-/// A memory that is near by its vector. `row` is that of its text.
+/// A memory that is near by its vector.
 struct NearMemory {
-    row: Option<u32>,
     place: Place,
     importance: f64,
     cosine: f64,
@@ -36,6 +36,7 @@ struct Waiting {
     by_text: f64,
     place: Place,
     importance: f64,
+    lift: f64,
 }
 
 /// The best so far, and what may join them.
@@ -51,7 +52,8 @@ pub(super) struct Ranking<'a> {
     /// or its lift times this, whichever is more.
     far: f64,
     best: Best<'a>,
-    /// The near ones that are still to come, by descending row.
+    columns: Columns<'a>,
+    /// The near ones whose words are still to be told, by descending row of their text.
     close: Vec<NearMemory>,
     waiting: BinaryHeap<Waiting>,
 }
@@ -60,54 +62,47 @@ impl<'a> Ranking<'a> {
     pub(super) fn new(
         asked: Asked<'a>,
         near: Option<&'a Near>,
-        text: &Text,
+        columns: Columns<'a>,
         (versions, vectors): (&'a Versions, &'a Vectors),
     ) -> Self {
         let recall = asked.recall;
         let share = recall.share();
-        let mut ranking = Self {
+        Self {
             asked,
             versions,
             vectors,
             near,
-            lift: Lift::new(recall),
+            lift: recall.lift(),
             share,
             beyond: share * f64::from(near.and_then(|near| near.beyond).unwrap_or(0.0)) * SLACK,
             far: near.map_or(0.0, |_| share * recall.least_cosine().max(0.0) * SLACK),
             best: Best::new(recall.search.top_k, versions),
+            columns,
             close: Vec::new(),
             waiting: BinaryHeap::new(),
-        };
-        for &(place, cosine) in near.iter().flat_map(|near| &near.hits) {
-            let row = text.row(place);
-            let known = row.and_then(|row| text.importance(row));
-            let read = || versions.record(place).map(super::importance);
-            let Some(importance) = known.or_else(read) else { continue };
-            ranking.close.push(NearMemory { row, place, importance, cosine: f64::from(cosine) });
         }
-        ranking.close.sort_unstable_by_key(|memory| core::cmp::Reverse(memory.row));
-        // Words are still to come, and only add to scores.
-        let scores = ranking.close.iter().filter_map(|memory| ranking.near_one(memory, 0.0));
-        let scores = scores.map(|ranked| ranked.score).collect();
-        ranking.best.expect(scores);
-        ranking
     }
 
-    /// Takes a memory with words of the question. To be called by ascending rows.
-    #[inline]
-    pub(super) fn has_words(&mut self, row: u32, by_text: f64, place: Place, importance: f64) {
-        if self.close.last().is_some_and(|memory| memory.row <= Some(row)) {
-            self.pass_near(row);
-            if let Some(memory) = self.close.pop_if(|memory| memory.row == Some(row)) {
-                let ranked = self.near_one(&memory, by_text);
-                self.best.offer(ranked);
-                return;
+    /// The rows of the near ones in an index of text, ascending: those whose words [`Judge::named`]
+    /// is to tell.
+    pub(super) fn near_rows(&mut self) -> Vec<u32> {
+        let mut rows: Vec<(u32, NearMemory)> = Vec::new();
+        let near = self.near; // copied: what is offered changes this
+        for &(place, cosine) in near.iter().flat_map(|near| &near.hits) {
+            let row = self.columns.row(place);
+            let known = row.and_then(|row| self.columns.known(row)).map(|known| known.1);
+            let read = || self.versions.record(place).map(super::importance);
+            let Some(importance) = known.or_else(read) else { continue };
+            let memory = NearMemory { place, importance, cosine: f64::from(cosine) };
+            match row {
+                Some(row) => rows.push((row, memory)),
+                None => self.near_one(&memory, 0.0),
             }
         }
-        let by_words = (1.0 - self.share) * by_text;
-        if by_words + self.beyond.max(self.far) >= self.best.floor() {
-            self.take(by_text, place, importance);
-        }
+        rows.sort_unstable_by_key(|(row, _)| core::cmp::Reverse(*row));
+        let named = rows.iter().rev().map(|(row, _)| *row).collect();
+        self.close = rows.into_iter().map(|(_, memory)| memory).collect();
+        named
     }
 
     /// Takes a memory that is not among the near ones.
@@ -119,7 +114,7 @@ impl<'a> Ranking<'a> {
         if most < self.best.floor() || !self.asked.places.contains(&place) {
             return;
         }
-        let waiting = Waiting { most, by_text, place, importance };
+        let waiting = Waiting { most, by_text, place, importance, lift };
         if self.near.is_some() && version.vector().is_some() {
             self.waiting.push(waiting);
         } else {
@@ -130,6 +125,12 @@ impl<'a> Ranking<'a> {
     /// Finds out the score of a memory that is not among the near ones.
     fn look_at(&mut self, waiting: &Waiting) {
         let Some(version) = self.versions.get(waiting.place) else { return };
+        let held = version.vector().zip(self.near);
+        let bound = held.and_then(|(held, near)| self.vectors.cosine_at_most(held, near));
+        let most = self.relevance(waiting.by_text, bound.map_or(0.0, f64::from)) * waiting.lift;
+        if most * SLACK < self.best.floor() {
+            return;
+        }
         let accepts = |record| is_selected(self.asked.filter, record);
         let is_accepted = match self.asked.filter {
             Some(_) => self.versions.record(waiting.place).is_some_and(accepts),
@@ -138,27 +139,23 @@ impl<'a> Ranking<'a> {
         if !is_accepted {
             return;
         }
-        let held = version.vector().zip(self.near);
         let cosine = held.and_then(|(held, near)| self.vectors.cosine(held, near)).unwrap_or(0.0);
         let Waiting { by_text, place, importance, .. } = *waiting;
         let ranked = self.ranked(place, importance, by_text, f64::from(cosine));
         self.best.offer(ranked);
     }
 
-    /// Takes the near ones of the rows before one: they have no words of the question.
-    fn pass_near(&mut self, row: u32) {
-        while let Some(memory) = self.close.pop_if(|memory| memory.row < Some(row)) {
-            let ranked = self.near_one(&memory, 0.0);
-            self.best.offer(ranked);
-        }
+    fn near_one(&mut self, memory: &NearMemory, by_text: f64) {
+        let ranked = self.ranked(memory.place, memory.importance, by_text, memory.cosine);
+        self.best.offer(ranked);
     }
 
-    fn near_one(&self, memory: &NearMemory, by_text: f64) -> Option<Ranked> {
-        self.ranked(memory.place, memory.importance, by_text, memory.cosine)
+    fn relevance(&self, by_text: f64, cosine: f64) -> f64 {
+        (1.0 - self.share) * by_text + self.share * cosine.clamp(0.0, 1.0)
     }
 
     fn ranked(&self, place: Place, importance: f64, by_text: f64, cosine: f64) -> Option<Ranked> {
-        let relevance = (1.0 - self.share) * by_text + self.share * cosine.clamp(0.0, 1.0);
+        let relevance = self.relevance(by_text, cosine);
         if relevance <= 0.0 || relevance < self.asked.recall.min_relevance {
             return None;
         }
@@ -168,10 +165,6 @@ impl<'a> Ranking<'a> {
 
     /// The best, best first.
     pub(super) fn finish(mut self) -> Vec<Ranked> {
-        while let Some(memory) = self.close.pop() {
-            let ranked = self.near_one(&memory, 0.0);
-            self.best.offer(ranked);
-        }
         while let Some(waiting) = self.waiting.pop() {
             if waiting.most < self.best.floor() {
                 break;
@@ -179,6 +172,26 @@ impl<'a> Ranking<'a> {
             self.look_at(&waiting);
         }
         self.best.finish()
+    }
+}
+
+impl Judge for Ranking<'_> {
+    fn named(&mut self, share: f64) {
+        if let Some(memory) = self.close.pop() {
+            self.near_one(&memory, share);
+        }
+    }
+
+    fn least(&self) -> f64 {
+        let wanting = self.best.floor() - self.beyond.max(self.far);
+        if wanting <= 0.0 { 0.0 } else { wanting / (1.0 - self.share) / SLACK }
+    }
+
+    #[inline]
+    fn found(&mut self, row: u32, share: f64) {
+        if let Some((place, importance)) = self.columns.known(row) {
+            self.take(share, place, importance);
+        }
     }
 }
 

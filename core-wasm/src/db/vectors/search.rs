@@ -1,7 +1,6 @@
 //! Search by vector: in one namespace or all, now or as of a time, among what matches a filter.
 
 use core::cmp::Ordering;
-use core::ops::Range;
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_DIMENSION, MAX_TOP_K};
@@ -13,6 +12,7 @@ use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 use super::super::Database;
 use super::super::query::{Narrowed, Select, is_selected};
 use super::super::versions::{Place, Version, Versions};
+use super::weighing::{Weigher, Weighing};
 use super::{At, Set, Vectors, other_dimension, refuse};
 
 /// What to search for.
@@ -38,15 +38,6 @@ pub struct Similar<'a> {
 
 /// A version that was found, and how near it is: higher is nearer.
 pub type Found<'a> = (f32, &'a Record);
-
-/// A search of which the cosine is one part of a ranking.
-pub(in crate::db) struct Weighing<'a> {
-    /// Only versions of these places.
-    pub(in crate::db) places: Range<Place>,
-    /// What a version is ranked by, from its place and its cosine: at most the cosine; `None` leaves
-    /// it out.
-    pub(in crate::db) weigh: &'a dyn Fn(Place, f32) -> Option<f32>,
-}
 
 /// What a weighed search found, and what tells the cosines of others.
 pub(in crate::db) struct Near {
@@ -257,6 +248,12 @@ impl Vectors {
         Some(near.query.score(&set.rows, at.row))
     }
 
+    /// What [`Self::cosine`] cannot exceed, read from a quarter of the bytes.
+    pub(in crate::db) fn cosine_at_most(&self, at: At, near: &Near) -> Option<f32> {
+        let set = self.sets.get(at.set).filter(|_| at.set == near.set)?;
+        Some(near.query.score_at_most(&set.rows, at.row))
+    }
+
     fn search(
         &mut self,
         index: usize,
@@ -268,7 +265,10 @@ impl Vectors {
         let mode = if similar.exact { Mode::Exact } else { self.mode };
         let Self { sets, scratch, .. } = self;
         let Some(set) = sets.get_mut(index) else { return Ok((Vec::new(), None)) };
-        let Set { rows, graph, places, filters, path, .. } = set;
+        if let Some(weighing) = weighing {
+            set.read_numbers(weighing.number, versions);
+        }
+        let Set { rows, graph, places, filters, importances, path, .. } = set;
         let query = if weighing.is_some() { Query::cosine } else { Query::new };
         let query = query(rows, similar.query).map_err(|bad| refuse(&bad))?;
         let mut visible = past;
@@ -306,10 +306,8 @@ impl Vectors {
         }
         let seen = visible.as_deref().map_or(Filter::Current, Filter::Bitmap);
         let tie = |one: u32, other: u32| key_order(places, versions, one, other);
-        let weigh = |row: u32, cosine: f32| {
-            let place = places.get(usize::try_from(row).ok()?)?;
-            weighing.and_then(|weighing| (weighing.weigh)(*place, cosine))
-        };
+        let weigher =
+            weighing.map(|weighing| Weigher { weighing, places, numbers: importances, versions });
         let answer = vector::search(
             rows,
             &query,
@@ -319,7 +317,7 @@ impl Vectors {
                 filter: few.map_or(seen, Filter::List),
                 mode,
                 tie: &tie,
-                weigh: weighing.is_some().then_some(&weigh),
+                weigh: weigher.as_ref().map(|weigher| weigher as &dyn vector::Weigh),
                 // It knows the metric of the rows only.
                 graph: graph.as_ref().filter(|_| weighing.is_none()),
             },
@@ -330,13 +328,20 @@ impl Vectors {
     }
 }
 
-impl Weighing<'_> {
-    fn is_of_all(&self) -> bool {
-        self.places == (0..Place::MAX)
-    }
-}
-
 impl Set {
+    /// Reads the numbers of the rows that came since they were last read, as far as there is memory
+    /// for them.
+    fn read_numbers(&mut self, number: &dyn Fn(Place) -> Option<f64>, versions: &Versions) {
+        let fresh = self.places.get(self.importances.len()..).unwrap_or_default();
+        if self.importances.try_reserve(fresh.len()).is_ok() {
+            let read = |place: &Place| {
+                let number = versions.is_here(*place).then(|| number(*place)).flatten();
+                number.unwrap_or(f64::NAN)
+            };
+            self.importances.extend(fresh.iter().map(read));
+        }
+    }
+
     fn place(&self, row: u32) -> Option<u32> {
         self.places.get(usize::try_from(row).ok()?).copied()
     }

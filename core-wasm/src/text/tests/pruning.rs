@@ -70,8 +70,76 @@ fn check(index: &mut Index, text: &str, boosts: &Boosts, seen: Seen, k: usize) {
     assert_eq!(index.search(&query, among, &accept, k, &tie).unwrap().hits, all, "{text} {seen:?}");
 }
 
+/// A judge that wants the best so many of what it is told.
+struct Best {
+    wanted: usize,
+    named: Vec<f64>,
+    found: Vec<(u32, f64)>,
+}
+
+impl Judge for Best {
+    fn named(&mut self, share: f64) {
+        self.named.push(share);
+    }
+
+    fn least(&self) -> f64 {
+        let mut shares: Vec<f64> = self.found.iter().map(|found| found.1).collect();
+        shares.extend(&self.named);
+        shares.sort_by(|one, other| other.total_cmp(one));
+        shares.get(self.wanted - 1).copied().unwrap_or(0.0)
+    }
+
+    fn found(&mut self, row: u32, share: f64) {
+        self.found.push((row, share));
+    }
+}
+
+/// A judge is told of all that may matter to it, and how well it fits.
+fn check_judge(index: &mut Index, text: &str, boosts: &Boosts, named: &[u32], wanted: usize) {
+    let fields = boosts.as_ref().map_or(Fields::All, |boosts| Fields::Some(boosts));
+    let query = Query::parse(text, fields).unwrap();
+    let everything = index.end() as usize + 1;
+    let answer = index.search(&query, Among::Current, &|_| true, everything, &by_row).unwrap();
+    let share = |row: u32| {
+        let hit = answer.hits.iter().find(|hit| hit.row == row);
+        hit.map_or(0.0, |hit| f64::from(hit.score) / answer.ideal)
+    };
+    let near = |one: f64, other: f64| (one - other).abs() <= 1e-6;
+    let mut judge = Best { wanted, named: Vec::new(), found: Vec::new() };
+    index.rank(&query, Among::Current, named, &mut judge).unwrap();
+    assert_eq!(judge.named.len(), named.len());
+    for (&row, &told) in named.iter().zip(&judge.named) {
+        assert!(near(told, share(row)), "{text} {row}: {told}");
+    }
+    assert!(judge.found.is_sorted_by(|one, other| one.0 < other.0), "{text}");
+    for &(row, told) in &judge.found {
+        assert!(!named.contains(&row) && near(told, share(row)), "{text} {row}: {told}");
+    }
+    let least = judge.least();
+    for hit in &answer.hits {
+        let told = named.contains(&hit.row) || judge.found.iter().any(|found| found.0 == hit.row);
+        assert!(told || share(hit.row) <= least + 1e-6, "{text}: {} is missing", hit.row);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_judge_is_told_of_all_that_matters(
+        templates in prop::collection::vec(small_document(), 1..12),
+        (rows, seed) in (1_usize..2_500, any::<u16>()),
+        queries in prop::collection::vec(
+            (prop::collection::vec(clause(), 0..6), boosts(), 1_usize..20, 1_usize..12),
+            6,
+        ),
+    ) {
+        let mut index = many(&templates, rows, usize::from(seed));
+        for (words, boosts, every, wanted) in &queries {
+            let named: Vec<u32> = (0..index.end()).step_by(101 * every).collect();
+            check_judge(&mut index, &words.join(" "), boosts, &named, *wanted);
+        }
+    }
 
     #[test]
     fn leaving_out_changes_nothing(
