@@ -17,6 +17,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from koru_delta._later import later as _later
+from koru_delta._results.changes import Change
+from koru_delta._results.matches import Match, Record
+from koru_delta._results.versions import Version
 from koru_delta.config import Config
 from koru_delta.database import Database
 from koru_delta.errors import (
@@ -33,27 +36,23 @@ from koru_delta.errors import (
     ValidationError,
 )
 from koru_delta.namespace import Namespace
-from koru_delta.results import (
-    Change,
-    CompactReport,
-    Explanation,
-    ExportReport,
-    Health,
-    Index,
-    Match,
-    Record,
-    SalvageReport,
-    Stats,
-    VectorStats,
-    VerifyReport,
-    Version,
-    View,
-)
-from koru_delta.sync_database import SyncDatabase
 
 if TYPE_CHECKING:
+    from koru_delta._results.reports import (
+        CompactReport,
+        Explanation,
+        ExportReport,
+        Health,
+        Index,
+        SalvageReport,
+        Stats,
+        VectorStats,
+        VerifyReport,
+        View,
+    )
     from koru_delta.memory import AgentMemory, MemoryRecall, MemoryType
     from koru_delta.rag import RAG, Document, RetrievedChunk
+    from koru_delta.sync_database import SyncDatabase
 
 __version__ = "2.0.0"
 
@@ -98,6 +97,19 @@ __all__ = [
 # Most programs need few of these: their modules are imported when they are first asked for.
 __getattr__ = _later(
     {
+        "koru_delta._results.reports": (
+            "CompactReport",
+            "Explanation",
+            "ExportReport",
+            "Health",
+            "Index",
+            "SalvageReport",
+            "Stats",
+            "VectorStats",
+            "VerifyReport",
+            "View",
+        ),
+        "koru_delta.sync_database": ("SyncDatabase",),
         "koru_delta.memory": ("AgentMemory", "MemoryRecall", "MemoryType"),
         "koru_delta.rag": ("RAG", "Document", "RetrievedChunk"),
     }

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from koru_delta import _protocol as op
 from koru_delta._operations.base import Operations
-from koru_delta._results.reports import (
-    CompactReport,
-    ExportReport,
-    Health,
-    Stats,
-    VerifyReport,
-    vector_stats,
-)
 from koru_delta.config import check_retention
 from koru_delta.errors import CorruptionError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from koru_delta._results.reports import (
+        CompactReport,
+        ExportReport,
+        Health,
+        Stats,
+        VerifyReport,
+    )
     from koru_delta._session import Session
     from koru_delta._upkeep.copies import FileCheck
 
@@ -41,11 +40,13 @@ class Operating(Operations):
 
     async def stats(self) -> Stats:
         """Sizes, counts and limits. Linear in the number of keys."""
+        from koru_delta._results import reports  # Here: making classes takes a while.
+
         session = self._session
         reply = await session.read(op.STATS, long=True)
         engine: dict[str, Any] = json.loads(reply[2])
         storage = session.storage
-        return Stats(
+        return reports.Stats(
             keys=engine["keys"],
             versions=engine["versions"],
             namespaces=engine["namespaces"],
@@ -61,13 +62,15 @@ class Operating(Operations):
             path=None if self._config.path is None else str(self._config.file_path),
             recovered_bytes=session.recovered_bytes,
             vector_index=self._config.vector_index,
-            vectors=tuple(vector_stats(held) for held in engine["vectors"]),
+            vectors=tuple(reports.vector_stats(held) for held in engine["vectors"]),
             versions_dropped=engine["dropped"],
             last_compaction=self._upkeep.last,
         )
 
     async def health(self) -> Health:
         """Whether the database can do its work: cheap enough to ask often."""
+        from koru_delta._results.reports import Health
+
         session = self._session
         await session.read(op.HEAD)
         issues = session.issues
@@ -98,6 +101,8 @@ class Operating(Operations):
         Versions whose values are in the file only are fetched for it, some at a time. Takes linear
         time.
         """
+        from koru_delta._results.reports import VerifyReport
+
         session = self._session
         try:
             memory = json.loads((await session.read(op.VERIFY, long=True))[2])

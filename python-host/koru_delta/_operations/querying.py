@@ -20,10 +20,10 @@ from koru_delta._query_arguments import (
     query_control,
 )
 from koru_delta._results.matches import Record, records_from_payload
-from koru_delta._results.reports import Explanation, Index, View
 from koru_delta._times import to_microseconds
 
 if TYPE_CHECKING:
+    from koru_delta._results.reports import Explanation, Index, View
     from koru_delta._times import Time
     from koru_delta.config import Config
 
@@ -192,6 +192,8 @@ class Querying(TimedReads):
             >>> (await db.explain("users", {"age": 40})).path
             'scan'
         """
+        from koru_delta._results.reports import Explanation
+
         reply = await self._read_timed(
             op.EXPLAIN, namespace,
             control=query_control(order_by, limit, offset), where=where,
@@ -229,6 +231,8 @@ class Querying(TimedReads):
 
     async def list_indexes(self, namespace: str | None = None) -> list[Index]:
         """The indexes of a namespace, or of all, sorted by namespace and field."""
+        from koru_delta._results.reports import Index
+
         reply = await self._session.read(op.LIST_INDEXES, namespace or "")
         return [Index(**index) for index in _json.loads(reply[2])]
 
@@ -288,12 +292,14 @@ class Querying(TimedReads):
 
     async def list_views(self) -> list[View]:
         """The views, sorted by name."""
+        from koru_delta._results.reports import View
+
         reply = await self._session.read(op.LIST_VIEWS)
         return [
             View(
                 name=view["name"],
                 namespace=view["namespace"],
-                where=_json.loads(view["filter"]) if view["filter"] else None,
+                where=_json.loads(view["filter"].encode()) if view["filter"] else None,
                 order_by=tuple(
                     (path, "desc" if descending else "asc") for path, descending in view["order_by"]
                 ),
