@@ -13,29 +13,27 @@ PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pyodide web bench torture fuzz wheel module lint test-rust test-pyodide
-.PHONY: toolchain clean FORCE
+.PHONY: help demo test check pyodide web bench torture fuzz wheel module lint test-rust
+.PHONY: bench-browser toolchain clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the examples 01 to 04
 	@.build/demo/bin/python examples/demo.py .build/demo/work
 
-test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run the engine's tests and the package's tests
+test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp .build/pyodide/.stamp ## Run the tests: the engine's, the package's, and in browsers
 	$(PYTEST)
+	pyodide/run.sh quick $(WHEEL)
 
-check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
+check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp .build/pyodide/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
 	$(PYTEST) --cov --cov-report=term
-
-# A choice of the suites, and every scenario of a browser; `make pyodide` runs the rest.
-test-pyodide: .build/pyodide/.stamp
-	pyodide/run.sh quick
+	pyodide/run.sh quick $(WHEEL)
 
 pyodide: .build/pyodide/.stamp ## Run all suites under Pyodide, in node and in Chromium; print figures
-	pyodide/run.sh shared
+	pyodide/run.sh shared $(WHEEL)
 	node pyodide/figures.mjs .build/pyodide/site
 
 web: $(WHEEL) pyodide/node_modules/.stamp ## Serve the playground, which runs in the browser alone, at PORT or 8000
@@ -43,6 +41,9 @@ web: $(WHEEL) pyodide/node_modules/.stamp ## Serve the playground, which runs in
 
 bench: .build/bench/.stamp ## Measure beside other embedded stores
 	.build/bench/bin/python tests/bench/run.py
+
+bench-browser: .build/pyodide/.stamp pyodide/peers/node_modules/.stamp ## Measure beside other stores inside Chromium
+	node pyodide/peers/run.mjs .build/pyodide/site
 
 torture: $(MODULE) .venv/.stamp ## Crash, kill, starve and hammer it for hours; RUN='crash --count 500' for less
 	.venv/bin/python tests/torture/run.py $(RUN)
@@ -67,7 +68,7 @@ test-rust: toolchain
 	$(IN_RUST) cargo test --locked --quiet
 
 clean: ## Remove everything that was built or set up here
-	rm -rf .build .venv dist core-wasm/target pyodide/node_modules $(MODULE) $(MODULE).sha256
+	rm -rf .build .venv dist core-wasm/target pyodide/node_modules pyodide/peers/node_modules $(MODULE) $(MODULE).sha256
 	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python-host tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -88,6 +89,11 @@ pyodide/node_modules/.stamp: pyodide/package.json pyodide/package-lock.json
 	@command -v npm >/dev/null || core-wasm/toolchain.sh apt npm
 	@echo "setup: installing the pinned JavaScript tools in pyodide/node_modules"
 	@cd pyodide && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+pyodide/peers/node_modules/.stamp: pyodide/peers/package.json pyodide/peers/package-lock.json
+	@echo "setup: installing what is measured beside, in pyodide/peers/node_modules"
+	@cd pyodide/peers && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 # $(call new_venv,DIRECTORY): Debian's python3 lacks venv, and PYTHON may be too old.

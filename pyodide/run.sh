@@ -1,25 +1,38 @@
 #!/usr/bin/env bash
-# Runs suites under Pyodide: in node, and in Chromium on OPFS and IndexedDB; then the scenarios.
+# Runs suites under Pyodide: in node, and in Chromium on OPFS and IndexedDB; then what only a browser
+# can show, and the playground.
 #
-#   run.sh quick|shared
+#   run.sh quick|shared WHEEL
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+suites=$1
+wheel=$2
 site=.build/pyodide/site
 results=.build/pyodide/results
+playground=.build/playground
 
 if [ -z "${KORU_CHROMIUM:-}" ] && ! command -v chromium >/dev/null; then
   core-wasm/toolchain.sh apt chromium
 fi
 rm -rf "$results"
 run_suites() {
-  echo "pyodide: $2 in $1"
-  timeout 1200 node pyodide/run-suites.mjs "$site" "$results" "$@"
+  local said
+  said=$(timeout 2400 node pyodide/run-suites.mjs "$site" "$results" "$1" "$suites" 2>&1) || {
+    printf 'pyodide: %s in %s failed\n%s\n' "$suites" "$1" "$said"
+    return 1
+  }
+  printf 'pyodide: %s in %s\n%s\n' "$suites" "$1" "$said"
 }
 
-run_suites node "$1"
-run_suites chromium-opfs "$1"
-# Two suites: test_conflict does not end there, and it is not known why.
-run_suites chromium-indexeddb test_keyvalue test_erase
+# Two at a time; what each says is printed when it has ended.
+failed=0
+run_suites node &
+in_node=$!
+run_suites chromium-indexeddb || failed=1
+run_suites chromium-opfs || failed=1
+wait "$in_node" || failed=1
+[ "$failed" = 0 ]
+
 echo "pyodide: scenarios in Chromium"
 .venv/bin/python - .build/pyodide/cpython.koru <<'PYTHON'
 import sys
@@ -31,4 +44,8 @@ with SyncDatabase(sys.argv[1]) as db:
     db.put("users", "alice", {"age": 30})
     db.put("users", "alice", {"age": 31})
 PYTHON
-node pyodide/scenarios.mjs "$site" "$results" .build/pyodide/cpython.koru
+timeout 900 node pyodide/scenarios.mjs "$site" "$results" .build/pyodide/cpython.koru
+
+echo "pyodide: the playground in Chromium"
+.venv/bin/python web-demo/site.py "$playground/site" "$wheel" >/dev/null
+timeout 900 node pyodide/playground.mjs "$playground/site" "$results" "$playground/screenshots"

@@ -3,9 +3,10 @@
 //   scenarios.mjs SITE RESULTS FILE     (FILE: a database that CPython wrote, with users/alice)
 //
 // Each scenario is a name and a function; the outcomes go to RESULTS as junit XML.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { carryOut, equal, holds } from "./cases.mjs";
 import { inWorker, launch, newProfile, onPage, openPage } from "./chromium.mjs";
 import { serve } from "./server.mjs";
 
@@ -14,14 +15,6 @@ const here = dirname(fileURLToPath(import.meta.url));
 const server = await serve([site, join(here, "pages")]);
 const profile = newProfile();
 let browser = await launch(profile);
-
-const equal = (found, wanted) => {
-  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)];
-  if (a !== b) throw new Error(`found ${a}, wanted ${b}`);
-};
-const holds = (condition, what) => {
-  if (!condition) throw new Error(what);
-};
 
 const INSTALL = `
 import micropip
@@ -278,33 +271,14 @@ found
   },
 };
 
-const escape = (text) =>
-  text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
-const cases = [];
-let failed = 0;
-const wanted = process.env.KORU_SCENARIO ?? "";
-for (const [name, scenario] of Object.entries(scenarios)) {
-  if (!name.includes(wanted)) continue;
-  const begin = performance.now();
-  let failure = "";
-  try {
-    await scenario();
-  } catch (error) {
-    failure = String(error?.message ?? error).slice(-3000);
-    failed += 1;
-    // What a scenario left open must not fail the next.
-    await browser.close();
-    browser = await launch(profile);
-  }
-  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  console.log(`${failure ? "FAILED" : "passed"} ${name} (${seconds} s)${failure && `\n${failure}`}`);
-  const inner = failure && `<failure>${escape(failure)}</failure>`;
-  cases.push(`<testcase classname="chromium" name="${escape(name)}" time="${seconds}">${inner}</testcase>`);
-}
-mkdirSync(results, { recursive: true });
-const head = `<testsuite name="chromium" tests="${cases.length}" failures="${failed}">`;
-writeFileSync(join(results, "chromium.xml"), [head, ...cases, "</testsuite>\n"].join("\n"));
+const failed = await carryOut(scenarios, {
+  file: join(results, "chromium.xml"),
+  suite: "chromium",
+  wanted: process.env.KORU_SCENARIO,
+  // What a scenario left open must not fail the next.
+  afterFailure: restart,
+});
 await browser.close();
 server.close();
 profile.remove();
-if (failed > 0 || cases.length === 0) process.exitCode = 1;
+if (failed) process.exitCode = 1;

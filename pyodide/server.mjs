@@ -10,6 +10,7 @@ const TYPES = {
   ".json": "application/json",
   ".wasm": "application/wasm",
   ".css": "text/css",
+  ".svg": "image/svg+xml",
 };
 
 const find = (folders, path) => {
@@ -42,8 +43,12 @@ export const serve = (folders, port = 0) =>
       });
       createReadStream(file).pipe(response);
     });
+    const close = () => {
+      server.close();
+      server.closeAllConnections();
+    };
     server.on("error", reject);
     server.listen(port, "127.0.0.1", () => {
-      resolve({ url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() });
+      resolve({ url: `http://127.0.0.1:${server.address().port}/`, close });
     });
   });

@@ -28,6 +28,11 @@ def size_of(path: Path) -> int:
     return path.stat().st_size
 
 
+def stored_at(path: Path) -> bytes:
+    """All bytes of a database's file; none where databases are not files, as in a browser."""
+    return path.read_bytes() if path.exists() else b""
+
+
 def inode_of(path: Path) -> int:
     """Which file a path leads to."""
     return path.stat().st_ino

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Backend, FileOpener, Opener
+
+needs_threads = pytest.mark.skipif(
+    sys.platform == "emscripten", reason="without threads a long operation holds the loop up"
+)
 
 
 async def test_many_tasks_write_and_each_finds_its_own(db: Database) -> None:
@@ -50,6 +55,7 @@ async def test_a_task_reads_its_own_acknowledged_write_at_once(db: Database) -> 
     await asyncio.gather(*(work(task) for task in range(10)))
 
 
+@needs_threads
 async def test_no_reader_ever_sees_half_a_batch(db: Database) -> None:
     keys = [f"{i:04}" for i in range(2000)]
     await db.put_batch([("a", key, 0) for key in keys])
@@ -169,6 +175,7 @@ async def test_a_timeout_around_a_write_leaves_the_handle_working(db: Database) 
     assert await db.get("a", "after") == 1
 
 
+@needs_threads
 @pytest.mark.parametrize(("count", "size"), [(60_000, 100), (8, 7_000_000)], ids=str)
 async def test_a_long_batch_does_not_hold_up_the_loop(db: Database, count: int, size: int) -> None:
     items = [("a", f"{i:06}", {"text": "x" * size, "i": i}) for i in range(count)]

@@ -111,6 +111,19 @@ async def test_of_many_writers_that_expect_the_same_one_succeeds(db: Database) -
     assert await db.get("users", "alice") == winners[0].value
 
 
+async def test_what_a_conflict_names_can_be_read_when_it_is_raised(db: Database) -> None:
+    async def refused(number: int) -> bool:
+        """Whether a creator was refused, and found at once what it was refused for."""
+        try:
+            await db.put("users", "alice", number, expected_version=None)
+        except ConflictError as error:
+            history = await db.history("users", "alice")
+            return [version.version_id for version in history] == [error.current]
+        return False
+
+    assert sum(await asyncio.gather(*(refused(i) for i in range(20)))) == 19
+
+
 async def test_of_many_creators_one_succeeds(db: Database) -> None:
     results = await asyncio.gather(
         *(db.put("users", "alice", i, expected_version=None) for i in range(20)),

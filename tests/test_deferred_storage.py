@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koru_delta import Config, Database, StorageError
+from koru_delta import Config, ConflictError, Database, StorageError
 from koru_delta.storage import MemoryStorage
 
 
@@ -76,6 +76,37 @@ async def test_writers_that_wait_are_settled_together() -> None:
         await asyncio.gather(*(db.put("a", f"key-{i}", i) for i in range(50)))
         assert place.settled - before <= 2
         assert len(await kept(place)) == 50
+
+
+async def test_a_conflict_is_told_when_what_it_names_can_be_read() -> None:
+    place = Deferred()
+    async with Database(Config(storage=place)) as db:
+        place.may_settle.clear()
+        first = asyncio.create_task(db.put("a", "b", 1, expected_version=None))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(db.put("a", "b", 2, expected_version=None))
+        await asyncio.sleep(0.02)
+        assert not second.done()
+        place.may_settle.set()
+        with pytest.raises(ConflictError) as caught:
+            await second
+        assert caught.value.current == (await db.history("a", "b"))[-1].version_id
+        assert (await first).version_id == caught.value.current
+
+
+async def test_a_conflict_with_what_is_lost_is_still_one() -> None:
+    place = Deferred()
+    async with Database(Config(storage=place)) as db:
+        place.may_settle.clear()
+        writes = [asyncio.create_task(db.put("a", "b", i, expected_version=None)) for i in range(2)]
+        await asyncio.sleep(0.02)
+        place.error = StorageError("the quota is used up")
+        place.may_settle.set()
+        lost, conflict = await asyncio.gather(*writes, return_exceptions=True)
+        assert isinstance(lost, StorageError)
+        assert isinstance(conflict, ConflictError)
+        place.error = None
+        await db.put("a", "b", 3, expected_version=None)
 
 
 async def test_a_matrix_is_acknowledged_when_all_of_it_is_settled() -> None:

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from files import content_of, size_of
+from files import stored_at
 from json_values import deep_document
 
 from koru_delta import Config, Database, KoruDeltaError, LimitExceededError
@@ -89,10 +89,10 @@ async def test_a_database_larger_than_the_cap_is_refused_at_open(
     db = await open_file()
     await db.put_batch([("a", str(i), content(i)) for i in range(400)])
     await db.close()
-    before = content_of(path)
+    before = stored_at(path)
     with pytest.raises(LimitExceededError, match="max_memory_mb"):
         await open_file(max_memory_mb=CAP_MB)
-    assert content_of(path) == before
+    assert stored_at(path) == before
     db = await open_file()
     assert len(await db.list_keys("a")) == 400
 
@@ -109,7 +109,8 @@ async def test_a_full_disk_quota_is_a_clean_error(
     db = await open_file(max_disk_mb=1)
     count = await fill(db)
     assert 0.5 * MIB < count * CHUNK < MIB
-    assert size_of(path) <= MIB
+    assert (await db.stats()).disk_bytes <= MIB
+    assert len(stored_at(path)) <= MIB
     await check_filled(db, count)
     with pytest.raises(LimitExceededError, match="max_disk_mb"):
         await db.put("filled", "one more", b"x" * CHUNK)
@@ -130,7 +131,8 @@ async def test_the_disk_quota_holds_for_writes_that_run_together(
     refused = [result for result in results if isinstance(result, BaseException)]
     assert all(isinstance(error, LimitExceededError) for error in refused)
     assert refused
-    assert size_of(path) <= MIB
+    assert (await db.stats()).disk_bytes <= MIB
+    assert len(stored_at(path)) <= MIB
     db = await reopen(db, max_disk_mb=1)
     assert len(await db.list_keys("filled")) == 40 - len(refused)
 

@@ -7,12 +7,11 @@ import { MemoryMap } from "./map.js";
 import { showResults } from "./results.js";
 
 const $ = (id) => document.getElementById(id);
-const LIMIT = 20;
+const LIMIT = 15;
 const state = {
   name: localStorage.getItem("koru-database") ?? "playground.koru",
   moments: [], // The time of every commit, microseconds.
   at: null, // The moment that is looked at; null for now.
-  asked: 0,
 };
 
 const ask = (method, args = {}) => call("ask", { method, args });
@@ -21,23 +20,31 @@ const map = new MemoryMap($("map"), $("under"), openEntry);
 // Opening.
 
 async function open(file = null) {
-  $("boot").hidden = false;
+  busy(true);
   $("boot-retry").hidden = true;
+  $("boot-progress").hidden = false;
   try {
     await call("open", { name: state.name, file }, file ? [file] : []);
   } catch (error) {
-    $("boot-text").textContent = trouble(error);
-    $("boot-text").classList.add("error");
+    const locked = error.message.includes("DatabaseLockedError");
+    const told = trouble(error).replace(/^koru_delta\.errors\.\w+: /, "");
+    $("boot-text").textContent = locked ? "Another tab has this memory open. Close it there, then try again." : told;
+    $("boot-text").classList.toggle("error", !locked);
+    $("boot-progress").hidden = true;
     $("boot-retry").hidden = false;
     return false;
   }
   localStorage.setItem("koru-database", state.name);
   state.moments = (await ask("moments")).value;
-  $("boot").hidden = true;
   $("boot-text").classList.remove("error");
-  $("main").hidden = false;
+  busy(false);
   look(null);
   return true;
+}
+
+function busy(is) {
+  $("boot").hidden = !is;
+  $("time").hidden = $("columns").inert = is;
 }
 
 listen((told) => {
@@ -46,6 +53,7 @@ listen((told) => {
     $("boot-progress").value = told.boot;
   } else if (told.progress) {
     $("load-progress").value = told.progress / told.of;
+    $("written").textContent = `Learning: ${told.progress} of ${told.of}.`;
     soon();
   } else if (told.moment) {
     if (told.moment > (state.moments.at(-1) ?? 0)) state.moments.push(told.moment);
@@ -68,15 +76,30 @@ async function refresh() {
   await Promise.all([recall(), draw(), count()]);
 }
 
+// One question at a time: while it is answered, only the latest of those that come is kept.
+
+let asking = false;
+let again = false;
 async function recall() {
-  const turn = ++state.asked;
+  again = asking;
+  if (asking) return;
+  asking = true;
+  do {
+    again = false;
+    await recallOnce();
+  } while (again);
+  asking = false;
+}
+
+async function recallOnce() {
   const query = $("query").value.trim();
   const at = state.at;
   try {
     const { value, ms } = query
       ? await ask("recall", { query, limit: LIMIT, at })
       : await ask("newest", { limit: LIMIT, at });
-    if (turn !== state.asked) return;
+    $("start").hidden = query !== "" || value.length > 0 || at !== null;
+    $("ideas").hidden = query !== "" || value.length === 0;
     showResults($("results"), value, openEntry);
     map.mark(query ? value.map((hit) => hit.id) : []);
     $("summary").textContent = summary(query, value.length, ms);
@@ -88,8 +111,9 @@ async function recall() {
 
 function summary(query, found, ms) {
   const then = state.at === null ? "" : " then";
-  if (!query) return found ? `What it learned last${then}.` : `It knows nothing${then}. Tell it something, or load the facts.`;
-  if (!found) return `Nothing that it knew${then} fits.`;
+  if (!query && state.at === null) return found ? "What it learned last." : "";
+  if (!query) return found ? "What it had learned last." : "It knew nothing yet.";
+  if (!found) return state.at === null ? "Nothing that it knows fits." : "Nothing that it knew fits.";
   if (found === LIMIT) return `The ${LIMIT} that fit best${then}, found in ${milliseconds(ms)}.`;
   return `${found} ${found === 1 ? "memory fits" : "memories fit"}${then}, found in ${milliseconds(ms)}.`;
 }
@@ -103,7 +127,8 @@ async function count() {
   $("stat-memories").textContent = value.episodes + value.facts;
   $("stat-versions").textContent = value.versions;
   $("stat-memory").textContent = bytes(value.memory);
-  $("stat-disk").textContent = `${bytes(value.disk)} in ${value.storage}`;
+  $("stat-disk").textContent = bytes(value.disk);
+  $("stat-storage").textContent = `in ${value.storage}`;
 }
 
 // Time.
@@ -119,7 +144,7 @@ function slide() {
 function look(at) {
   state.at = at;
   const place = at === null ? state.moments.length : state.moments.indexOf(at) + 1;
-  $("moment").textContent = at === null ? "now" : `${clock(at)}, change ${place} of ${state.moments.length}`;
+  $("moment").textContent = at === null ? "now" : `${clock(at)} · ${place} of ${state.moments.length}`;
   $("slider").setAttribute("aria-valuetext", $("moment").textContent);
   $("now").disabled = at === null;
   document.body.classList.toggle("past", at !== null);
@@ -156,7 +181,13 @@ $("play").addEventListener("click", () => {
 
 // Asking and telling.
 
-$("query").addEventListener("input", () => recall());
+$("query").addEventListener("input", recall);
+$("ideas").addEventListener("click", ({ target }) => {
+  if (target.type !== "button") return;
+  $("query").value = target.textContent;
+  $("query").focus();
+  recall();
+});
 
 $("write").addEventListener("change", ({ target }) => {
   if (target.name !== "kind") return;
@@ -197,8 +228,12 @@ $("write").addEventListener("submit", async (event) => {
   }
 });
 
-$("load").addEventListener("click", async () => {
-  $("load").disabled = true;
+const loaders = document.querySelectorAll(".load");
+for (const button of loaders) button.addEventListener("click", load);
+
+async function load() {
+  for (const button of loaders) button.disabled = true;
+  $("load-progress").value = 0;
   $("load-progress").hidden = false;
   try {
     const corpus = await (await fetch("data/corpus.json")).json();
@@ -207,10 +242,10 @@ $("load").addEventListener("click", async () => {
   } catch (error) {
     $("written").textContent = trouble(error);
   }
-  $("load").disabled = false;
+  for (const button of loaders) button.disabled = false;
   $("load-progress").hidden = true;
   look(null);
-});
+}
 
 $("consolidate").addEventListener("click", async () => {
   try {

@@ -90,6 +90,12 @@ export class MemoryMap {
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const colours = { episode: colour("note"), fact: colour("fact"), procedure: colour("procedure") };
     const some = this.marked.size > 0;
+    if (!this.points.length) {
+      context.fillStyle = colour("faint");
+      context.font = "14px system-ui, sans-serif";
+      context.textAlign = "center";
+      context.fillText("Every memory will be a dot here.", canvas.clientWidth / 2, canvas.clientHeight / 2);
+    }
     this.points.forEach((point, index) => {
       const [x, y] = this.place(point);
       const hit = this.marked.has(point[0]);

@@ -101,6 +101,7 @@ class Playground:
                 )
             )  # fmt: skip
             self._tell(json.dumps({"progress": min(begin + BATCH, len(corpus)), "of": len(corpus)}))
+            await asyncio.sleep(0)  # What the page asks meanwhile is answered.
         return len(corpus)
 
     async def do_consolidate(self, similarity: float) -> dict[str, int]:

@@ -35,7 +35,6 @@ from koru_delta.errors import (
     ValidationError,
 )
 from koru_delta.namespace import Namespace
-from koru_delta.sync_database import SyncDatabase
 
 if TYPE_CHECKING:
     from koru_delta.memory import AgentMemory, MemoryRecall, MemoryType
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
         VerifyReport,
         View,
     )
+    from koru_delta.sync_database import SyncDatabase
 
 __version__ = "2.0.0"
 
@@ -97,6 +97,7 @@ __all__ = [
 # Most programs need few of these: their modules are imported when they are first asked for.
 __getattr__ = _later(
     {
+        "koru_delta.sync_database": ("SyncDatabase",),
         "koru_delta.memory": ("AgentMemory", "MemoryRecall", "MemoryType"),
         "koru_delta.rag": ("RAG", "Document", "RetrievedChunk"),
         "koru_delta.results": (

@@ -23,6 +23,7 @@ from koru_delta.errors import SerializationError
 MAX_DEPTH: Final = 128
 MIN_INT: Final = -(2**63)
 MAX_INT: Final = 2**64 - 1
+_CONTAINERS: Final = (dict, list, tuple)
 
 dumps: Callable[[Any], bytes]
 loads: Callable[[bytes], Any]
@@ -42,6 +43,7 @@ def _text_encoder() -> Callable[[Any], str]:
     chunks = make(inside, encoder.default, quote, None, ":", ",", False, False, False)
 
     def encode(value: Any) -> str:
+        _check_depth(value)
         try:
             return "".join(chunks(value, 0))
         except BaseException:
@@ -49,6 +51,28 @@ def _text_encoder() -> Callable[[Any], str]:
             raise
 
     return encode
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested more deeply than is stored, before C code recurses into it.
+
+    Under Pyodide the stack is JavaScript's, and using it up ends the interpreter.
+
+    Raises:
+        RecursionError: If it is.
+    """
+    level: dict[int, Any] = {id(value): value} if isinstance(value, _CONTAINERS) else {}
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        # By identity: one object in many places is looked into once.
+        level = {
+            id(item): item
+            for part in level.values()
+            for item in (part.values() if isinstance(part, dict) else part)
+            if isinstance(item, _CONTAINERS)
+        }
+    raise RecursionError
 
 
 def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:

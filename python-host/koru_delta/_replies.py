@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from koru_delta._protocol import Reply, Status
 from koru_delta.errors import (
@@ -13,9 +14,13 @@ from koru_delta.errors import (
     KoruDeltaError,
     LimitExceededError,
     SerializationError,
+    StorageError,
     UnsupportedFormatError,
     ValidationError,
 )
+
+if TYPE_CHECKING:
+    from koru_delta._storage.commit_log import Group
 
 
 def raise_error(
@@ -53,3 +58,27 @@ def raise_error(
             raise UnsupportedFormatError(message, suggestion=suggestion)
         case _:
             raise KoruDeltaError(message, suggestion=suggestion)
+
+
+async def raise_refused(
+    reply: Reply, group: Group | None, namespace: str, key: str, *, blocking: bool
+) -> NoReturn:
+    """Raise what a write came to: a conflict when the version that it names can be read.
+
+    Told before, whoever reads again would find what it found before, as often as it tries.
+
+    Args:
+        reply: The reply.
+        group: Of a conflict, that of the writes before it, if they may have to be waited for.
+        namespace: Namespace of the write.
+        key: Key of the write.
+        blocking: Whether the thread may stand still.
+    """
+    if group is not None:
+        # If that version is lost, there is nothing to wait for either.
+        with suppress(StorageError):
+            if blocking:
+                group.wait()
+            else:
+                await group
+    raise_error(reply, namespace, key)

@@ -28,7 +28,7 @@ from koru_delta._hot_cache import HotCache
 from koru_delta._loading import Loading
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, Status, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
-from koru_delta._replies import raise_error
+from koru_delta._replies import raise_error, raise_refused
 from koru_delta._storage.base import Storage
 from koru_delta._storage.choice import open_log, open_storage, prepare_storage
 from koru_delta._storage.commit_log import Behind, CommitLog, Group, NoLog
@@ -270,9 +270,10 @@ class Session(Loading):
             done = await self.in_thread(self.append, opcode, request)
         reply, group = done
         if reply[0]:
-            reply, group = await self._append_fetched(opcode, request, reply)
+            if reply[0] == Status.FETCH:
+                reply, group = await self._append_fetched(opcode, request, reply)
             if reply[0]:
-                raise_error(reply, namespace, key)
+                await raise_refused(reply, group, namespace, key, blocking=self.blocking)
         if group is not None:
             if self.blocking:
                 group.wait()
@@ -284,8 +285,6 @@ class Session(Loading):
         self, opcode: int, request: bytes, reply: Reply
     ) -> tuple[Reply, Group | None]:
         """As :meth:`fetched`, of a write."""
-        if reply[0] != Status.FETCH:
-            return reply, None
         done = self._try_append_fetched(opcode, request, reply)
         if done is None:
             done = await self.in_thread(self.append, opcode, request)
@@ -386,6 +385,8 @@ class Session(Loading):
                 check_frames(reply, self.log.taken)
             except InstanceLostError as error:
                 raise self._lose(error) from error
+        if reply[0] == Status.CONFLICT:
+            return reply, self.log.pending
         return reply, self.log.append(reply[3], reply[4])
 
     def _append(self, opcode: int, request: bytes) -> tuple[Reply, Group | None]:
@@ -396,6 +397,8 @@ class Session(Loading):
                 check_frames(reply, self.log.taken)
         except InstanceLostError as error:
             raise self._lose(error) from error
+        if reply[0] == Status.CONFLICT:
+            return reply, self.log.pending
         return reply, self.log.append(reply[3], reply[4])
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

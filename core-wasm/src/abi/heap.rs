@@ -28,6 +28,7 @@ const MAX_STEP_BYTES: usize = 1 << 24;
 const ALLOCATOR_BYTES: usize = 1 << 12;
 
 /// What an allocation takes of the heap: a header, and a multiple of eight, at least sixteen.
+#[inline(always)]
 fn taken(size: usize) -> usize {
     (size.saturating_add(11) & !7).max(16)
 }

@@ -38,10 +38,12 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
+    #[inline(always)]
     fn peek(&self) -> u8 {
         self.text.get(self.position).copied().unwrap_or(0)
     }
 
+    #[inline(always)]
     fn space(&mut self) {
         while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.position += 1;
@@ -110,6 +112,7 @@ impl Scanner<'_> {
     }
 
     /// Scans a member's name and colon, if in an object.
+    #[inline(always)]
     fn name_if(&mut self, object: bool) -> Step {
         if !object {
             return Ok(());
@@ -127,6 +130,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &[u8]) -> Step {
         let rest = self.text.get(self.position..).unwrap_or_default();
         if rest.starts_with(word) {
@@ -137,20 +141,19 @@ impl Scanner<'_> {
         }
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Step {
         self.position += 1;
         loop {
-            let rest = self.text.get(self.position..).unwrap_or_default();
-            let plain = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 32);
-            let Some(plain) = plain else { return Err("a string without its end") };
-            self.position += plain;
-            match self.peek() {
-                b'"' => {
+            match self.text.get(self.position) {
+                Some(b'"') => {
                     self.position += 1;
                     return Ok(());
                 }
-                b'\\' => self.escape()?,
-                _ => return Err("a control character in a string"),
+                Some(b'\\') => self.escape()?,
+                Some(0..32) => return Err("a control character in a string"),
+                Some(_) => self.position += 1,
+                None => return Err("a string without its end"),
             }
         }
     }
@@ -188,6 +191,7 @@ impl Scanner<'_> {
         Ok(unit)
     }
 
+    #[inline(always)]
     fn digits(&mut self) -> usize {
         let start = self.position;
         while self.peek().is_ascii_digit() {

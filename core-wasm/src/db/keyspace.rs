@@ -30,6 +30,7 @@ impl Chain {
         }
     }
 
+    #[inline(always)]
     pub(super) fn latest(&self) -> Option<Place> {
         self.places().last().copied()
     }
@@ -70,10 +71,12 @@ pub(super) type Keys = BTreeMap<Box<str>, Chain>;
 pub(super) struct Keyspace(BTreeMap<Box<str>, Keys>);
 
 impl Keyspace {
+    #[inline(always)]
     pub(super) fn chain(&self, namespace: &str, key: &str) -> Option<&Chain> {
         self.0.get(namespace)?.get(key)
     }
 
+    #[inline(always)]
     pub(super) fn keys(&self, namespace: &str) -> Option<&Keys> {
         self.0.get(namespace)
     }
@@ -83,6 +86,7 @@ impl Keyspace {
     }
 
     /// A key's versions, to be added to; an empty chain for a new key. Logarithmic.
+    #[inline(always)]
     pub(super) fn chain_mut(&mut self, namespace: &str, key: &str) -> &mut Chain {
         self.0.entry(namespace.into()).or_default().entry(key.into()).or_default()
     }

@@ -150,11 +150,13 @@ impl Versions {
         place
     }
 
+    #[inline(always)]
     pub(super) fn get(&self, place: Place) -> Option<&Version> {
         version_in(&self.chunks, place)
     }
 
     /// A version's record. One that was set aside and not fetched yet is noted as wanted.
+    #[inline(always)]
     pub(super) fn record(&self, place: Place) -> Option<&Record> {
         let version = self.get(place)?;
         match &version.record {
@@ -181,6 +183,7 @@ impl Versions {
         self.by_id.find(hash(id), |place| self.id(*place).is_some_and(|held| held == *id)).copied()
     }
 
+    #[inline(always)]
     fn get_mut(&mut self, place: Place) -> Option<&mut Version> {
         let index = place_index(place);
         self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
@@ -262,6 +265,7 @@ impl Versions {
     }
 
     /// Whether a version holds a value, as opposed to a deletion.
+    #[inline(always)]
     pub(super) fn holds_value(&self, place: Place) -> bool {
         self.kind(place).is_some_and(|kind| kind != ValueKind::Deleted)
     }
@@ -319,6 +323,7 @@ impl Names for Versions {
 }
 
 /// Places are indices of a slab in a 32-bit memory.
+#[inline(always)]
 fn place_index(place: Place) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }

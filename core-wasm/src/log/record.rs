@@ -115,6 +115,7 @@ pub struct Record(Box<[u8]>);
 impl Record {
     /// Parts a stored version into record and vector; `None` if it is too short for either.
     #[must_use]
+    #[inline(always)]
     pub fn split(stored: &[u8]) -> Option<(&[u8], &[u8])> {
         let vector = usize::try_from(u32_at(stored, 52)?).ok()?.checked_mul(4)?;
         stored.split_at_checked(stored.len().checked_sub(vector)?)
@@ -192,18 +193,21 @@ impl Record {
 
     /// The version's id.
     #[must_use]
+    #[inline(always)]
     pub fn id(&self) -> VersionId {
         id_at(&self.0, 0).unwrap_or_default()
     }
 
     /// Microseconds since 1970 of its commit.
     #[must_use]
+    #[inline(always)]
     pub fn timestamp(&self) -> u64 {
         u64_at(&self.0, 16).unwrap_or_default()
     }
 
     /// Components of its vector; 0 for none.
     #[must_use]
+    #[inline(always)]
     pub fn dimension(&self) -> usize {
         u32_at(&self.0, 52).and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
     }
@@ -246,6 +250,7 @@ impl Record {
 
     /// The whole record as stored.
     #[must_use]
+    #[inline(always)]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -31,22 +31,22 @@ impl<'a> Cursor<'a> {
     }
 
     /// The byte here, 0 at the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&self) -> u8 {
         self.text.get(self.position).copied().unwrap_or(0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn rest(&self) -> &'a [u8] {
         self.text.get(self.position..).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         self.position = self.text.len().min(self.position + 1);
     }
 
-    #[inline]
+    #[inline(always)]
     fn space(&mut self) {
         while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.position += 1;
@@ -54,7 +54,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Enters the array or object here: whether it has anything in it. If not, it is passed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self) -> bool {
         self.step();
         self.space();
@@ -66,7 +66,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// After an element or member: whether another follows. If not, the container is passed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> bool {
         self.space();
         let more = self.peek() == b',';
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads a member's name and stops at its value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name(&mut self) -> Cow<'a, [u8]> {
         let name = self.string();
         self.space();
@@ -88,14 +88,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the string here, its escapes resolved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self) -> Cow<'a, [u8]> {
         let (content, escaped) = self.raw_string();
         if escaped { Cow::Owned(unescape(content)) } else { Cow::Borrowed(content) }
     }
 
     /// Passes the string here: what is between its quotes, and whether that has escapes.
-    #[inline]
+    #[inline(always)]
     fn raw_string(&mut self) -> (&'a [u8], bool) {
         self.step();
         let rest = self.rest();
@@ -116,11 +116,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// How many bytes lie before.
+    #[inline(always)]
     pub(crate) fn position(&self) -> usize {
         self.position
     }
 
     /// The text from here up to a later place.
+    #[inline(always)]
     pub(crate) fn until(&self, end: &Self) -> &'a [u8] {
         self.text.get(self.position..end.position).unwrap_or_default()
     }
@@ -172,13 +174,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(always)]
     fn word(&mut self, scalar: Scalar<'a>) -> Scalar<'a> {
         self.plain();
         scalar
     }
 
     /// Passes the number or word here.
-    #[inline]
+    #[inline(always)]
     fn plain(&mut self) -> &'a [u8] {
         let rest = self.rest();
         // Of the bytes up to the comma, only `+` is in a number; a brace is a bracket with one more bit.
@@ -189,7 +192,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes the value here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip(&mut self) {
         match self.peek() {
             b'"' => {
@@ -227,7 +230,7 @@ impl<'a> Cursor<'a> {
 /// Where the first quote or backslash at or after `from` is, or the end: eight bytes at a time. A
 /// zero byte of `word ^ pattern` is one that equals the pattern's, and subtracting ones borrows into
 /// the top bit of the lowest of them first.
-#[inline]
+#[inline(always)]
 fn plain_end(text: &[u8], from: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let equals = |word: u64, byte: u8| {

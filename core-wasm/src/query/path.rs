@@ -116,7 +116,7 @@ impl Node {
             node.indexed.extend(index.map(|index| (index, node.children.len())));
             node.children.push(Child { name: part, is_index: index.is_some(), node: child });
         }
-        node.indexed.sort_unstable();
+        crate::sort::sort(&mut node.indexed);
         node
     }
 
@@ -157,7 +157,7 @@ impl Node {
 
     /// The place below by the member of this name; for an element of an array that is fanned out,
     /// not if the name is an index.
-    #[inline]
+    #[inline(always)]
     pub(super) fn member(&self, name: &[u8], fanned: bool) -> Option<&Self> {
         let child = if self.children.len() <= 8 {
             self.children.iter().find(|child| *child.name == *name)?

@@ -57,6 +57,7 @@ pub(super) struct Arena {
     used: usize,
 }
 
+#[inline(always)]
 fn split(address: u32) -> (usize, usize) {
     let block = address >> OFFSET_BITS;
     (block as usize, (address & ((1 << OFFSET_BITS) - 1)) as usize)
@@ -98,7 +99,7 @@ impl Arena {
     }
 
     /// The bytes at an address.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, address: u32, length: usize) -> &[u8] {
         let (block, offset) = split(address);
         self.blocks
@@ -107,7 +108,7 @@ impl Arena {
             .unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, address: u32, bytes: &[u8]) {
         let (block, offset) = split(address);
         let place = self
@@ -120,7 +121,7 @@ impl Arena {
     }
 
     /// The head of a slice: the address of the next, bytes used, length.
-    #[inline]
+    #[inline(always)]
     fn head(&self, address: u32) -> (u32, usize, usize) {
         let Some(head) = self.get(address, HEAD_BYTES).first_chunk::<HEAD_BYTES>() else {
             return (NONE, 0, 0);
@@ -135,7 +136,7 @@ impl Arena {
     ///
     /// # Errors
     /// When memory is refused; the stream is as it was.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, stream: &mut Stream, bytes: &[u8]) -> Result<(), NoMemory> {
         let (_, mut used, length) = self.head(stream.tail);
         if used + bytes.len() > length {
@@ -179,7 +180,7 @@ impl Arena {
     }
 
     /// Where a stream ends now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn mark(&self, stream: Stream) -> Mark {
         Mark { stream, used: self.head(stream.tail).1 }
     }
@@ -195,23 +196,25 @@ impl Arena {
     }
 
     /// Reads a stream from its start.
+    #[inline(always)]
     pub(super) fn read(&self, stream: Stream) -> Reader<'_> {
         Reader { arena: self, rest: &[], next: stream.head }
     }
 
     /// Where a stream ends now, as a place to read from later.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&self, stream: Stream) -> Spot {
         Spot { slice: stream.tail, used: u16::try_from(self.head(stream.tail).1).unwrap_or(0) }
     }
 
     /// Reads a stream of no bytes.
+    #[inline(always)]
     pub(super) fn read_nothing(&self) -> Reader<'_> {
         self.read(Stream::EMPTY)
     }
 
     /// Reads a stream from a place in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read_from(&self, spot: Spot) -> Reader<'_> {
         let (next, used, _) = self.head(spot.slice);
         let rest = self.get(spot.slice, used).get(usize::from(spot.used)..).unwrap_or_default();
@@ -238,7 +241,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The next integer, or nothing at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self) -> Option<u32> {
         let (&first, rest) = match self.rest.split_first() {
             Some(split) => split,
@@ -290,7 +293,7 @@ pub(super) struct Varints {
 
 impl Varints {
     /// These integers, at most four.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(values: &[u32]) -> Self {
         let mut varints = Self::default();
         for &value in values {
@@ -304,7 +307,7 @@ impl Varints {
         varints
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte;
@@ -312,7 +315,7 @@ impl Varints {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

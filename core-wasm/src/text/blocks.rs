@@ -34,7 +34,7 @@ impl Extremes {
     pub(super) const NONE: Self = Self { once: u16::MAX, more: u16::MAX, most: 0 };
 
     /// Takes a posting in.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, count: u32, length: u32) {
         let shortest = if count > 1 { &mut self.more } else { &mut self.once };
         *shortest = narrow(length).min(*shortest);

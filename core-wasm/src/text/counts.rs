@@ -129,7 +129,7 @@ impl Counts {
     }
 
     /// What the posting whose row was read weighs, by the table of [`Self::weights`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn read_weight(
         reader: &mut Reader<'_>,
         weights: &[f64],

@@ -166,7 +166,7 @@ impl<'a> Postings<'a> {
     }
 
     /// Takes the next posting in hand.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self) {
         let totals = self.index.counts.totals();
         let next = self.reader.varint().zip(super::counts::Counts::read_weight(
@@ -184,7 +184,7 @@ impl<'a> Postings<'a> {
     }
 
     /// Goes on to the block with the first row from `row` on.
-    #[inline]
+    #[inline(always)]
     fn skip_blocks(&mut self, row: u32) {
         while self.blocks.get(self.block).is_some_and(|block| block.last_row < row) {
             self.block += 1;
@@ -192,7 +192,7 @@ impl<'a> Postings<'a> {
     }
 
     /// Takes the first posting from `row` on in hand.
-    #[inline]
+    #[inline(always)]
     fn seek(&mut self, row: u32) {
         if self.row >= row {
             return;
@@ -239,7 +239,7 @@ impl<'a> Postings<'a> {
     }
 
     /// The part of the posting in hand.
-    #[inline]
+    #[inline(always)]
     fn part(&self) -> f64 {
         let length = self.index.lengths.get(self.row as usize).copied().unwrap_or(0);
         self.measure.part(self.count, length)

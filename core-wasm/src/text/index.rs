@@ -247,11 +247,13 @@ impl Index {
     }
 }
 
+#[inline(always)]
 fn high(key: u64) -> u32 {
     u32::try_from(key >> 32).unwrap_or(0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+#[inline(always)]
 fn low(key: u64) -> u32 {
     key as u32
 }

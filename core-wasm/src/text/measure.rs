@@ -48,13 +48,13 @@ impl Measure {
     }
 
     /// What a document of so many words gets in which the clause is so often.
-    #[inline]
+    #[inline(always)]
     pub(super) fn part(&self, count: f64, length: u32) -> f64 {
         self.part_of_numbers(count, f64::from(length))
     }
 
     /// [`Self::part`] of any numbers: grows with the count and falls with the length.
-    #[inline]
+    #[inline(always)]
     pub(super) fn part_of_numbers(&self, count: f64, length: f64) -> f64 {
         let held_back = K1 * (1.0 - B) + self.per_word * length;
         let part = self.most * count / (count + held_back);

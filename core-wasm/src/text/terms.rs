@@ -73,6 +73,7 @@ pub(super) struct Terms {
     order: Vec<u32>,
 }
 
+#[inline(always)]
 fn hash(text: &[u8]) -> u64 {
     FixedState::with_seed(0x6b6f_7275).hash_one(text)
 }
@@ -90,19 +91,23 @@ impl Terms {
             + self.by_text.allocation_size()
     }
 
+    #[inline(always)]
     pub(super) fn get(&self, number: u32) -> Option<&Term> {
         self.terms.get(number as usize)
     }
 
+    #[inline(always)]
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Term> {
         self.terms.get_mut(number as usize)
     }
 
     /// The word of a term.
+    #[inline(always)]
     pub(super) fn text(&self, number: u32) -> &[u8] {
         self.get(number).map_or(&[], |term| self.text_of(term))
     }
 
+    #[inline(always)]
     fn text_of(&self, term: &Term) -> &[u8] {
         self.texts.get(term.text_at, usize::from(term.text_length))
     }
@@ -207,6 +212,7 @@ impl Terms {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+#[inline(always)]
 fn low(key: u64) -> u32 {
     key as u32
 }

@@ -20,14 +20,14 @@ impl Window {
     }
 
     /// One past the last row.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
         self.start.saturating_add(WINDOW_ROWS as u32)
     }
 
     /// Adds to the sum of a row, which is in the window.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, row: u32, part: f64) {
         let at = (row - self.start) as usize;
         if let (Some(sum), Some(touched)) = (self.sums.get_mut(at), self.touched.get_mut(at / 64)) {
@@ -38,7 +38,7 @@ impl Window {
 
     /// Calls `each` with the rows that something was added to and that are allowed, ascending, and
     /// clears all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drain(&mut self, allowed: &[u64], each: &mut impl FnMut(u32, f64)) {
         let sums = self.sums.as_chunks_mut::<64>().0;
         for ((first, sums), touched) in (self.start..).step_by(64).zip(sums).zip(&mut self.touched)

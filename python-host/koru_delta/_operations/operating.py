@@ -40,13 +40,13 @@ class Operating(Operations):
 
     async def stats(self) -> Stats:
         """Sizes, counts and limits. Linear in the number of keys."""
-        from koru_delta._results.reports import Stats, vector_stats  # Here: few need it at once.
+        from koru_delta._results import reports  # Here: making classes takes a while.
 
         session = self._session
         reply = await session.read(op.STATS, long=True)
         engine: dict[str, Any] = json.loads(reply[2])
         storage = session.storage
-        return Stats(
+        return reports.Stats(
             keys=engine["keys"],
             versions=engine["versions"],
             namespaces=engine["namespaces"],
@@ -62,18 +62,18 @@ class Operating(Operations):
             path=None if self._config.path is None else str(self._config.file_path),
             recovered_bytes=session.recovered_bytes,
             vector_index=self._config.vector_index,
-            vectors=tuple(vector_stats(held) for held in engine["vectors"]),
+            vectors=tuple(reports.vector_stats(held) for held in engine["vectors"]),
             versions_dropped=engine["dropped"],
             last_compaction=self._upkeep.last,
         )
 
     async def health(self) -> Health:
         """Whether the database can do its work: cheap enough to ask often."""
+        from koru_delta._results.reports import Health
+
         session = self._session
         await session.read(op.HEAD)
         issues = session.issues
-        from koru_delta._results.reports import Health
-
         return Health(healthy=not issues, issues=issues)
 
     async def persist(self) -> bool:
@@ -101,6 +101,8 @@ class Operating(Operations):
         Versions whose values are in the file only are fetched for it, some at a time. Takes linear
         time.
         """
+        from koru_delta._results.reports import VerifyReport
+
         session = self._session
         memory: dict[str, Any]
         try:
@@ -113,8 +115,6 @@ class Operating(Operations):
         file = await session.in_thread(_verify_file, session)
         if file.problem is not None:
             problems.append(f"in the file: {file.problem}")
-        from koru_delta._results.reports import VerifyReport
-
         return VerifyReport(
             ok=not problems,
             versions=memory["versions"],

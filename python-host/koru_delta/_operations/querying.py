@@ -209,13 +209,13 @@ class Querying(TimedReads):
             >>> (await db.explain("users", {"age": 40})).path
             'scan'
         """
+        from koru_delta._results.reports import Explanation
+
         reply = await self._read_timed(
             op.EXPLAIN, namespace,
             control=query_control(order_by, limit, offset), where=where,
             at=to_microseconds(at),
         )  # fmt: skip
-        from koru_delta._results.reports import Explanation  # Here: few need it at once.
-
         return Explanation(**_json.loads(reply[2]))
 
     async def create_index(self, namespace: str, field: str) -> bool:
@@ -248,9 +248,9 @@ class Querying(TimedReads):
 
     async def list_indexes(self, namespace: str | None = None) -> list[Index]:
         """The indexes of a namespace, or of all, sorted by namespace and field."""
-        reply = await self._session.read(op.LIST_INDEXES, namespace or "")
         from koru_delta._results.reports import Index
 
+        reply = await self._session.read(op.LIST_INDEXES, namespace or "")
         return [Index(**index) for index in _json.loads(reply[2])]
 
     async def create_view(
@@ -311,14 +311,14 @@ class Querying(TimedReads):
 
     async def list_views(self) -> list[View]:
         """The views, sorted by name."""
-        reply = await self._session.read(op.LIST_VIEWS)
         from koru_delta._results.reports import View
 
+        reply = await self._session.read(op.LIST_VIEWS)
         return [
             View(
                 name=view["name"],
                 namespace=view["namespace"],
-                where=_json.loads(view["filter"]) if view["filter"] else None,
+                where=_json.loads(view["filter"].encode()) if view["filter"] else None,
                 order_by=tuple(
                     (path, "desc" if descending else "asc") for path, descending in view["order_by"]
                 ),

@@ -190,12 +190,19 @@ class SyncWatch(Iterator["Change"]):
 
     def _next_by_switching(self) -> Change:
         """As ``__next__``, where waiting is the event loop's matter."""
-        import asyncio
-
         try:
-            change: Change = self._run(asyncio.wait_for(anext(self._watch), self._timeout))
+            change: Change = self._run(self._next_in_time())
         except (StopAsyncIteration, TimeoutError):
             raise StopIteration from None
+        return change
+
+    async def _next_in_time(self) -> Change:
+        """The next change. What is there already is found whatever the timeout, also none."""
+        import asyncio
+
+        while (change := self._watch.next_found()) is None:
+            if not await self._watch.fetch():
+                return await asyncio.wait_for(anext(self._watch), self._timeout)
         return change
 
     def _next_found(self) -> Change | None:

@@ -23,7 +23,7 @@ from koru_delta._arguments import (
 )
 from koru_delta._operations.base import Operations
 from koru_delta._protocol import FLAG_PLAIN, NOW, REPLY_TRUE
-from koru_delta._replies import raise_error
+from koru_delta._replies import raise_refused
 from koru_delta._results.versions import Version, version_from_record
 from koru_delta._vectors import Matrix, vector_bytes
 
@@ -68,7 +68,8 @@ class Writing(Operations):
             ValidationError: For a bad name, or a cause that does not exist.
             SerializationError: For a value that would be changed by storing it, with its place.
             LimitExceededError: For a value over 8 MiB, or when memory or disk are full.
-            ConflictError: If the key is not at ``expected_version``; it has the current id.
+            ConflictError: If the key is not at ``expected_version``. It has the current id, of a
+                version that can be read by then.
             StorageError: If the log could not be written.
 
         Example:
@@ -93,7 +94,7 @@ class Writing(Operations):
             done = await session.in_thread(session.append, op.PUT, request)
         reply, group = done
         if reply[0]:
-            raise_error(reply, namespace, key)
+            await raise_refused(reply, group, namespace, key, blocking=session.blocking)
         if group is not None:
             if session.blocking:
                 group.wait()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from koru_delta._storage.base import DeferredStorage, Storage
 from koru_delta._storage.commit_log import CommitLog, Listeners
-from koru_delta._storage.file import FileStorage
 from koru_delta._workers import HAS_THREADS, worker_threads
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ def open_storage(config: Config, prepared: Storage | None) -> Storage | None:
     path = config.file_path
     if path is None or prepared is not None:
         return prepared or config.storage
+    from koru_delta._storage.file import FileStorage  # Here: browsers have no use for it.
+
     return FileStorage(
         path,
         read_only=config.read_only,

@@ -123,6 +123,7 @@ class NoLog:
 
     synced = 0
     taken = 0
+    pending = None
 
     def __init__(self, listeners: Listeners = ()) -> None:
         """Begin before the first write."""
@@ -191,7 +192,7 @@ class CommitLog:
         self.on_growth: Callable[[], None] = lambda: None
         self._wait = wait
         self._executor = executor
-        self._group = Group(self)
+        self._group = self._last = Group(self)
         self._mutex = threading.Lock()
         self._flushing = threading.Lock()
         self._slowness = 0.0
@@ -202,7 +203,7 @@ class CommitLog:
         if not frames:
             return None
         with self._mutex:
-            group = self._group
+            group = self._last = self._group
             group.frames.append(frames)
             group.size += len(frames)
             group.sequence = self.taken = sequence
@@ -212,6 +213,12 @@ class CommitLog:
         if not self._wait:
             self._tell()
         return group
+
+    @property
+    def pending(self) -> Group | None:
+        """The group of the last write, while it may have to be waited for."""
+        last = self._last
+        return None if last.done or not last.size else last
 
     def flush_if_due(self, group: Group) -> None:
         """Append, without a sync, what is to be acknowledged or has become large."""

@@ -145,7 +145,7 @@ impl Work {
                 self.candidates.push(key(near, row));
             }
         }
-        self.candidates.sort_unstable_by(|a, b| b.cmp(a));
+        crate::sort::descending(&mut self.candidates);
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl Work {
             candidates.extend([key(near_a, a), key(near_b, b)]);
         }
         candidates.retain(|&key| row_of(key) != row);
-        candidates.sort_unstable_by(|a, b| b.cmp(a));
+        crate::sort::descending(candidates);
         candidates.dedup();
         self.walk.evaluations += self.candidates.len();
         let slots = slots(level);

@@ -219,7 +219,7 @@ impl Walk {
         into.clear();
         into.try_reserve(self.found.len())?;
         into.extend(self.found.drain().map(|Reverse(key)| key));
-        into.sort_unstable_by(|a, b| b.cmp(a));
+        crate::sort::descending(into);
         Ok(())
     }
 

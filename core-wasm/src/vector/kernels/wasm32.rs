@@ -104,38 +104,38 @@ pub fn dot_codes_pair(query: &[i16], codes: [&[i8]; 2]) -> [i32; 2] {
 /// row, against 2.5 with a horizontal sum and 4.5 with scalar popcounts.
 pub fn hamming_rows(query: &[u64], codes: &[u64], out: &mut [u16]) {
     match query.len() {
-        6 => hamming_blocks(query, codes, out, count_fixed::<6>),
-        8 => hamming_blocks(query, codes, out, count_fixed::<8>),
-        12 => hamming_blocks(query, codes, out, count_fixed::<12>),
-        16 => hamming_blocks(query, codes, out, count_fixed::<16>),
-        24 => hamming_blocks(query, codes, out, count_fixed::<24>),
-        _ => hamming_blocks(query, codes, out, count),
+        6 => hamming_blocks::<6>(query, codes, out),
+        8 => hamming_blocks::<8>(query, codes, out),
+        12 => hamming_blocks::<12>(query, codes, out),
+        16 => hamming_blocks::<16>(query, codes, out),
+        24 => hamming_blocks::<24>(query, codes, out),
+        _ => hamming_blocks::<ANY>(query, codes, out),
     }
 }
 
+/// The number of words where it is not known when this is compiled.
+const ANY: usize = 0;
+
+/// No closures here: one that is called from several places is not inlined, and then its result, a
+/// register, goes through memory.
 #[inline(always)]
-fn hamming_blocks(
-    query: &[u64],
-    codes: &[u64],
-    out: &mut [u16],
-    count: impl Fn(&[u64], &[u64]) -> v128,
-) {
+fn hamming_blocks<const WORDS: usize>(query: &[u64], codes: &[u64], out: &mut [u16]) {
     let words = query.len().max(1);
     let (out_blocks, out_rest) = out.as_chunks_mut::<8>();
     let code_blocks = codes.chunks_exact(words * 8);
     let codes_rest = codes.get(out_blocks.len() * words * 8..).unwrap_or_default();
     for (codes, out) in code_blocks.zip(out_blocks) {
-        let mut code = codes.chunks_exact(words);
-        let mut next = || code.next().map_or(i16x8_splat(0), |code| count(query, code));
-        let [r0, r1, r2, r3] = [next(), next(), next(), next()];
-        let [r4, r5, r6, r7] = [next(), next(), next(), next()];
+        let (r0, r1) = (count_row::<WORDS, 0>(query, codes), count_row::<WORDS, 1>(query, codes));
+        let (r2, r3) = (count_row::<WORDS, 2>(query, codes), count_row::<WORDS, 3>(query, codes));
+        let (r4, r5) = (count_row::<WORDS, 4>(query, codes), count_row::<WORDS, 5>(query, codes));
+        let (r6, r7) = (count_row::<WORDS, 6>(query, codes), count_row::<WORDS, 7>(query, codes));
         let even = interleave_add(interleave_add(r0, r4), interleave_add(r2, r6));
         let odd = interleave_add(interleave_add(r1, r5), interleave_add(r3, r7));
         // SAFETY: `out` is eight u16, the sixteen bytes written; no alignment is needed.
         unsafe { v128_store(out.as_mut_ptr().cast(), interleave_add(even, odd)) };
     }
     for (code, out) in codes_rest.chunks_exact(words).zip(out_rest) {
-        let sums = i32x4_extadd_pairwise_i16x8(count(query, code));
+        let sums = i32x4_extadd_pairwise_i16x8(count_row::<WORDS, 0>(query, code));
         *out = narrow(Sums(sums).sum());
     }
 }
@@ -149,11 +149,12 @@ fn interleave_add(a: v128, b: v128) -> v128 {
     )
 }
 
-/// Eight partial counts of the bits in which two codes of a known width differ.
+/// Eight partial counts of the bits in which a query and one of consecutive codes differ.
 #[inline(always)]
-fn count_fixed<const WORDS: usize>(query: &[u64], code: &[u64]) -> v128 {
-    match (<&[u64; WORDS]>::try_from(query), <&[u64; WORDS]>::try_from(code)) {
-        (Ok(query), Ok(code)) => count(query, code),
+fn count_row<const WORDS: usize, const ROW: usize>(query: &[u64], codes: &[u64]) -> v128 {
+    let words = if WORDS == ANY { query.len() } else { WORDS };
+    match (query.get(..words), codes.get(ROW * words..(ROW + 1) * words)) {
+        (Some(query), Some(code)) => count(query, code),
         _ => i16x8_splat(0),
     }
 }
@@ -161,18 +162,23 @@ fn count_fixed<const WORDS: usize>(query: &[u64], code: &[u64]) -> v128 {
 /// Eight partial counts of the bits in which two codes differ.
 #[inline(always)]
 fn count(query: &[u64], code: &[u64]) -> v128 {
-    // A byte holds 255: thirty-one counts of at most eight.
+    let (query, _) = query.as_chunks::<2>();
+    let (code, _) = code.as_chunks::<2>();
     let mut total = i16x8_splat(0);
-    for (query, code) in query.chunks(62).zip(code.chunks(62)) {
-        let (query, _) = query.as_chunks::<2>();
-        let (code, _) = code.as_chunks::<2>();
+    let mut at = 0;
+    while at < query.len() {
+        // A byte holds 255: thirty-one counts of at most eight.
+        let end = query.len().min(at + 31);
         let mut bytes = i8x16_splat(0);
-        for (q, c) in query.iter().zip(code) {
+        while at < end {
+            let (Some(q), Some(c)) = (query.get(at), code.get(at)) else { break };
             // SAFETY: the references cover the 16 bytes that each load reads.
             let (q, c) = unsafe { (v128_load(q.as_ptr().cast()), v128_load(c.as_ptr().cast())) };
             bytes = i8x16_add(bytes, i8x16_popcnt(v128_xor(q, c)));
+            at += 1;
         }
         total = i16x8_add(total, i16x8_extadd_pairwise_u8x16(bytes));
+        at = end;
     }
     total
 }
