@@ -8,7 +8,10 @@
 mod compare;
 #[cfg(target_arch = "wasm32")]
 mod heap;
+#[cfg(feature = "js")]
+mod js;
 
+#[cfg(not(feature = "js"))]
 use core::cell::RefCell;
 
 use crate::codec::bytes::wire_len;
@@ -32,21 +35,16 @@ struct State {
     header: [u8; REPLY_HEADER_BYTES],
 }
 
+#[cfg(not(feature = "js"))]
 thread_local! {
-    static STATE: RefCell<State> = const {
-        RefCell::new(State {
-            instance: Instance::Closed,
-            request: Vec::new(),
-            payload: Vec::new(),
-            header: [0; REPLY_HEADER_BYTES],
-        })
-    };
+    static STATE: RefCell<State> = const { RefCell::new(State::new()) };
 }
 
 /// A request buffer much larger than this is given back after use.
 const KEPT_REQUEST_BYTES: usize = 1 << 20;
 
 /// Version of the protocol that this module follows.
+#[cfg(not(feature = "js"))]
 #[expect(unsafe_code, reason = "an export")]
 // SAFETY: no other symbol has this name.
 #[unsafe(no_mangle)]
@@ -56,36 +54,22 @@ extern "C" fn koru_abi_version() -> u32 {
 
 /// Address of a request buffer of at least `len` bytes; 0 if there is no memory for it. It stays
 /// where it is until a longer one is asked for, or until a call that used more than a mebibyte.
+#[cfg(not(feature = "js"))]
 #[expect(unsafe_code, reason = "an export")]
 // SAFETY: no other symbol has this name.
 #[unsafe(no_mangle)]
 extern "C" fn koru_request(len: u32) -> *const u8 {
-    STATE.with_borrow_mut(|state| {
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let missing = len.saturating_sub(state.request.len());
-        if missing > 0 {
-            if state.request.try_reserve_exact(missing).is_err() {
-                return core::ptr::null();
-            }
-            state.request.resize(len, 0);
-        }
-        state.request.as_ptr()
-    })
+    STATE.with_borrow_mut(|state| state.request_buffer(len))
 }
 
 /// Carries out the request in the first `len` bytes of the buffer; the address of the reply
 /// header.
+#[cfg(not(feature = "js"))]
 #[expect(unsafe_code, reason = "an export")]
 // SAFETY: no other symbol has this name.
 #[unsafe(no_mangle)]
 extern "C" fn koru_call(opcode: u32, len: u32) -> *const u8 {
-    STATE.with_borrow_mut(|state| {
-        state.call(opcode, usize::try_from(len).unwrap_or(usize::MAX));
-        if state.request.len() > KEPT_REQUEST_BYTES {
-            state.request = Vec::new();
-        }
-        state.header.as_ptr()
-    })
+    STATE.with_borrow_mut(|state| state.call(opcode, len))
 }
 
 /// Runs the tests of the kernels where they are meant to run: 0, or the first check that failed.
@@ -98,7 +82,36 @@ extern "C" fn koru_selftest() -> u32 {
 }
 
 impl State {
-    fn call(&mut self, opcode: u32, len: usize) {
+    const fn new() -> Self {
+        Self {
+            instance: Instance::Closed,
+            request: Vec::new(),
+            payload: Vec::new(),
+            header: [0; REPLY_HEADER_BYTES],
+        }
+    }
+
+    fn request_buffer(&mut self, len: u32) -> *const u8 {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let missing = len.saturating_sub(self.request.len());
+        if missing > 0 {
+            if self.request.try_reserve_exact(missing).is_err() {
+                return core::ptr::null();
+            }
+            self.request.resize(len, 0);
+        }
+        self.request.as_ptr()
+    }
+
+    fn call(&mut self, opcode: u32, len: u32) -> *const u8 {
+        self.answer(opcode, usize::try_from(len).unwrap_or(usize::MAX));
+        if self.request.len() > KEPT_REQUEST_BYTES {
+            self.request = Vec::new();
+        }
+        self.header.as_ptr()
+    }
+
+    fn answer(&mut self, opcode: u32, len: usize) {
         let Self { instance, request, payload, header } = self;
         let request = request.get(..len).unwrap_or_default();
         *payload = Vec::new();
