@@ -8,6 +8,8 @@ root=$(cd "$here/../.." && pwd)
 package=$root/.build/npm/package
 pack=$root/.build/npm/wasm-pack
 
+# For size: it is what a page or a worker loads. ARCHITECTURE.md says what that costs.
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=s
 # wasm-pack takes wasm-bindgen and wasm-opt from PATH.
 PATH=$root/.build/cargo/bin:$root/pyodide/node_modules/.bin:$PATH
 KORU_TARGET_DIR=$root/core-wasm/target/js "$root/core-wasm/build.sh" run \
@@ -25,3 +27,6 @@ node -e '
   const { devDependencies, ...manifest } = JSON.parse(require("fs").readFileSync(0, "utf8"));
   console.log(JSON.stringify(manifest, null, 2));
 ' <"$here/package.json" >"$package/package.json"
+
+mkdir -p "$root/dist"
+(cd "$package" && npm pack --silent --pack-destination "$root/dist" >/dev/null)

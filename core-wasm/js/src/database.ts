@@ -155,12 +155,11 @@ export class Database {
   #put(
     namespace: string, key: string, payload: string | Uint8Array, flags: number, options?: PutOptions,
   ): Promise<Version> {
-    const request = { ...names(namespace, key), payload, flags };
-    const vector = options?.embedding === undefined ? undefined : vectorOf(options.embedding);
+    checkText("the namespace", namespace);
+    checkText("the key", key);
     const control = options === undefined ? "" : putControl(options);
-    return this.session.write(
-      Op.put, vector === undefined ? { ...request, control } : { ...request, control, vector }, versionOf,
-    );
+    const vector = options?.embedding === undefined ? undefined : vectorOf(options.embedding);
+    return this.session.write(Op.put, { namespace, key, control, payload, flags, vector }, versionOf);
   }
 
   /** Write several versions at one time, all or none: up to 100,000 items of 64 MiB together. */
@@ -173,12 +172,12 @@ export class Database {
   /** The value of a key, now or as of a time. Without one it rejects with a `KeyNotFoundError` that
    * names near keys, or answers `default`, if that is given. */
   async get<T = Value>(namespace: string, key: string, options?: AsOf & { default?: T }): Promise<T> {
-    const hasDefault = options !== undefined && "default" in options;
-    const request = { ...names(namespace, key), flags: hasDefault ? Flag.quiet : 0, at: moment(options) };
-    return this.session.read(Op.get, request, (payload, flags) => {
-      if (!(flags & ReplyFlag.true)) return options?.default as T;
-      return flags & ReplyFlag.bytes ? (payload.slice() as T) : parse(decoder.decode(payload));
-    });
+    checkText("the namespace", namespace);
+    checkText("the key", key);
+    if (options === undefined) return this.session.read(Op.get, { namespace, key }, valueFrom);
+    const flags = "default" in options ? Flag.quiet : 0;
+    const found = this.session.read(Op.get, { namespace, key, flags, at: moment(options) }, valueFrom);
+    return found === undefined ? (options.default as T) : found;
   }
 
   /** The value of a key as of a time. */
@@ -491,6 +490,11 @@ function snapshotPart(payload: Uint8Array): [Uint8Array, any] {
   return [payload.slice(0, end - length), JSON.parse(decoder.decode(payload.subarray(end - length, end)))];
 }
 
+/** A value; undefined, which no value is, for none. */
+const valueFrom = (payload: Uint8Array, flags: number): any => {
+  if (flags & ReplyFlag.bytes) return payload.slice();
+  return flags & ReplyFlag.true ? parse(decoder.decode(payload)) : undefined;
+};
 const versionOf = (payload: Uint8Array) => new Version(payload.slice());
 const json = (payload: Uint8Array) => parse(decoder.decode(payload));
 const yes = (_payload: Uint8Array, flags: number) => (flags & ReplyFlag.true) !== 0;

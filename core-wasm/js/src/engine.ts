@@ -19,7 +19,7 @@ export interface Request {
   control?: string;
   /** Bytes, or text that is sent as UTF-8. */
   payload?: Uint8Array | string;
-  vector?: Float32Array;
+  vector?: Float32Array | undefined;
   flags?: number;
 }
 

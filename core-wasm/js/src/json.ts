@@ -97,16 +97,19 @@ function numberText(value: number): string {
 
 const LONG_INTEGER = /\d{16}/;
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
-/** What no text begins with: nobody can know it. */
-const MARK = `\u0001${crypto.randomUUID()}:`;
+/** What no text begins with, since nobody can know it. Made when it is needed: a worker has no
+ * randomness before its first request. */
+let mark: string | undefined;
 
 /** The value of a JSON text. */
 export function parse(text: string): any {
   if (!LONG_INTEGER.test(text)) return JSON.parse(text);
+  mark ??= `\u0001${crypto.randomUUID()}:`;
+  const begin = mark;
   const marked = text.replace(TOKENS, (token) =>
-    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : JSON.stringify(MARK + token),
+    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : JSON.stringify(begin + token),
   );
   return JSON.parse(marked, (_name, value: unknown) =>
-    typeof value === "string" && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
+    typeof value === "string" && value.startsWith(begin) ? BigInt(value.slice(begin.length)) : value,
   );
 }

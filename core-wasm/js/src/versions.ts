@@ -12,12 +12,14 @@ export type Value = any;
 /** One version of a key. Its parts are read from the record when they are asked for. */
 export class Version {
   readonly #record: Uint8Array;
-  readonly #view: DataView;
 
   /** @internal */
   constructor(record: Uint8Array) {
     this.#record = record;
-    this.#view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  }
+
+  get #view(): DataView {
+    return new DataView(this.#record.buffer, this.#record.byteOffset, this.#record.byteLength);
   }
 
   /** 32 hexadecimal digits, unique to this write: half of a BLAKE3 hash over everything here. */

@@ -4,8 +4,6 @@
 //! through wasm-bindgen: the package copies them into the request buffer and out of the reply, as
 //! any other host does, which takes one copy less.
 
-#![expect(unsafe_code, reason = "what the macro makes of this are exports")]
-
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::State;
