@@ -8,13 +8,15 @@ root=$(cd "$here/../.." && pwd)
 package=$root/.build/npm/package
 pack=$root/.build/npm/wasm-pack
 
-# For size: it is what a page or a worker loads. ARCHITECTURE.md says what that costs.
+# For size: it is what a page or a worker loads. ARCHITECTURE.md says what that costs. Hashing, a large
+# part of each write, stays fast.
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=s
 # wasm-pack takes wasm-bindgen and wasm-opt from PATH.
 PATH=$root/.build/cargo/bin:$root/pyodide/node_modules/.bin:$PATH
 KORU_TARGET_DIR=$root/core-wasm/target/js "$root/core-wasm/build.sh" run \
   wasm-pack --quiet build "$root/core-wasm" --mode no-install --release --target web --no-pack \
-  --no-typescript --out-dir "$pack" -- --locked --features js
+  --no-typescript --out-dir "$pack" -- --locked --features js \
+  --config profile.release.package.blake3.opt-level=3
 
 rm -rf "$package"
 mkdir -p "$package"

@@ -13,11 +13,17 @@ mkdir -p "$user"
 cd "$user"
 echo '{"name": "user", "private": true, "type": "module"}' >package.json
 npm install --offline --silent --no-audit --no-fund "$package"
-cp "$here"/tests/* .
+cp "$here"/tests/*.m?s .
 
-README=$here/README.md node --test --test-reporter=spec ./*.test.mjs
+KORU_ROOT=$root README=$here/README.md node --test --test-reporter=spec ./*.test.mjs
 tsc --noEmit --strict --module nodenext --target es2023 --skipLibCheck false \
   --lib es2024,esnext.disposable,dom types.mts
 publint --strict "$root/.build/npm/package"
 attw --profile esm-only --exclude-entrypoints ./core.wasm -- "$package"
+if [ -z "${KORU_CHROMIUM:-}" ] && ! command -v chromium >/dev/null; then
+  "$root/core-wasm/toolchain.sh" apt chromium
+fi
+node "$here/tests/browser/run.mjs" "$user/node_modules/koru-delta/dist" "$root/.build/npm/browser"
 "$root/.venv/bin/python" -m pytest "$root/tests/edge/package.py"
+cp "$here"/figures/*.mjs .
+node figures.mjs "$here/node_modules/.bin/workerd" "$package"

@@ -10,6 +10,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from koru_delta import SyncDatabase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +46,17 @@ def test_the_package_holds_what_it_needs_and_nothing_else() -> None:
 
 def test_the_package_is_small() -> None:
     assert PACKAGE.stat().st_size <= MAX_BYTES
+
+
+@pytest.mark.parametrize("kind", ["opfs", "indexeddb"])
+def test_the_log_of_a_browser_is_a_file(kind: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.koru"
+    copy.write_bytes((ROOT / ".build" / "npm" / "browser" / f"{kind}.koru").read_bytes())
+    with SyncDatabase(copy) as db:
+        assert db.verify().ok
+        assert db.get("users", "alice") == {"age": 31, "id": 2**60}
+        assert db.get("users", "bob") == 1
+        assert len(db.list_keys("many")) == 500
 
 
 def test_a_database_goes_from_cpython_to_node_and_back(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ function answer(engine, { opcode, bytes }, expected) {
 }
 
 /** Carry out documents, each on an instance of its own. */
-export function runDocuments(module, documents) {
+export function runDocuments(module, documents, newEngine = () => new Engine(module)) {
   const wrong = [];
   let steps = 0;
   for (const { name, steps: each, log: whole } of documents) {
-    const engine = new Engine(module);
+    const engine = newEngine();
     let log = "";
     for (const { about, request, reply } of each) {
       steps += 1;
