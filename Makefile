@@ -70,6 +70,7 @@ lint: toolchain $(MODULE) .venv/.stamp
 	$(IN_RUST) cargo fmt --check
 	$(IN_RUST) cargo clippy --locked --all-targets -- -D warnings
 	core-wasm/build.sh clippy -- -D warnings
+	core-wasm/build.sh clippy --features js -- -D warnings
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy

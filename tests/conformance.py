@@ -152,9 +152,6 @@ def text_of(document: dict[str, Any]) -> str:
     return "\n".join(["{", *lines, '  "steps": [', ",\n".join(steps), "  ],", log, "}", ""])
 
 
-Call = "Callable[[int, bytes], tuple[int, int, bytes, bytes, int]]"
-
-
 def run_document(document: dict[str, Any], call: Callable[[int, bytes], Any]) -> list[str]:
     """Carry out the steps of one file on a new instance; what was not as it should be."""
     log = b""
@@ -167,9 +164,11 @@ def run_document(document: dict[str, Any], call: Callable[[int, bytes], Any]) ->
         if status:
             error = json.loads(payload)
             is_told = bool(error.get("message")) and bool(error.get("suggestion"))
-            found["error"] = {
-                name: error.get(name) for name in step["reply"].get("error", {})
-            } if is_told else error
+            found["error"] = (
+                {name: error.get(name) for name in step["reply"].get("error", {})}
+                if is_told
+                else error
+            )
         else:
             found["payload"] = payload.hex()
         wrong += [

@@ -63,8 +63,8 @@ def writing() -> Script:
     request = do.request(op.PUT_BATCH, payload=bad)
     do.expect("of a batch all or none", request, Reply(SERIALIZATION, details={"index": 1}))
     do.expect("an empty batch", do.request(op.PUT_BATCH), Reply())
-    request = do.request(op.PUT_BATCH, payload=batch(("a", "y", b"", op.FLAG_DELETE),
-                                                      ("a", "none", b"", op.FLAG_DELETE)))  # fmt: skip
+    deletions = batch(("a", "y", b"", op.FLAG_DELETE), ("a", "none", b"", op.FLAG_DELETE))
+    request = do.request(op.PUT_BATCH, payload=deletions)
     spec.write({"namespace": "a", "key": "y", "kind": DELETED})
     do.expect("a batch deletes what is there", request, Reply(journal=spec.journal))
     deleting(do, first)
@@ -117,7 +117,9 @@ def deleting(do: Script, first: bytes) -> None:
 
 def reading() -> Script:
     """Every way to read, now, in the past, and before an acknowledgement."""
-    do = Script("reading", "what reads answer now, as of a time, and before a write is acknowledged")
+    do = Script(
+        "reading", "what reads answer now, as of a time, and before a write is acknowledged"
+    )
     do.open()
     spec = do.spec
     first = do.put("users", "alice", {"age": 30})

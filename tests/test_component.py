@@ -33,21 +33,23 @@ def compiled(engine: wasmtime.Engine) -> component.Component:
     return component.Component(engine, component_of(module_bytes()))
 
 
+def new_call(engine: wasmtime.Engine, compiled: component.Component) -> Any:
+    """A new instance's way to be called."""
+    store = wasmtime.Store(engine)
+    function: Any = component.Linker(engine).instantiate(store, compiled).get_func(store, "call")
+
+    def call(opcode: int, request: bytes) -> tuple[int, int, bytes, bytes, int]:
+        reply = function(store, opcode, request)
+        payload, journal = bytes(reply.payload), bytes(reply.journal)
+        return reply.status, reply.flags, payload, journal, reply.sequence
+
+    return call
+
+
 def test_it_passes_the_vectors(engine: wasmtime.Engine, compiled: component.Component) -> None:
-    linker = component.Linker(engine)
     for path in sorted(VECTORS.glob("*.json")):
-        store = wasmtime.Store(engine)
-        instance = linker.instantiate(store, compiled)
-        function: Any = instance.get_func(store, "call")
-        assert function is not None
-
-        def call(opcode: int, request: bytes) -> tuple[int, int, bytes, bytes, int]:
-            reply = function(store, opcode, request)
-            return (
-                reply.status, reply.flags, bytes(reply.payload), bytes(reply.journal), reply.sequence
-            )  # fmt: skip
-
-        assert run_document(json.loads(path.read_text(encoding="utf-8")), call) == []
+        document = json.loads(path.read_text(encoding="utf-8"))
+        assert run_document(document, new_call(engine, compiled)) == []
 
 
 def test_it_has_what_the_wit_says(engine: wasmtime.Engine, compiled: component.Component) -> None:

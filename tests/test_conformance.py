@@ -1,4 +1,4 @@
-"""The conformance vectors are those of the specification, and the engine under this host is right."""
+"""The conformance vectors are those of the specification, and this host passes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from koru_delta import Config
 from koru_delta._hosts.choice import new_host, prepare_module
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from koru_delta._hosts.base import Host
 

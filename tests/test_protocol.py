@@ -155,7 +155,7 @@ def test_the_npm_package_has_the_same_numbers() -> None:
     assert {f"REPLY_{name.upper()}": n for name, n in objects["ReplyFlag"].items()} == {
         name: n
         for name, n in PROTOCOL.items()
-        if name.startswith("REPLY_") and not name.endswith("_BYTES") or name == "REPLY_BYTES"
+        if (name.startswith("REPLY_") and not name.endswith("_BYTES")) or name == "REPLY_BYTES"
     }
     kinds = {re.sub(r"([A-Z])", r"_\1", name).upper(): n for name, n in objects["Status"].items()}
     assert kinds == variants("error.rs", "Kind")

@@ -20,7 +20,9 @@ KORU_TARGET_DIR=$root/core-wasm/target/js "$root/core-wasm/build.sh" run \
 
 rm -rf "$package"
 mkdir -p "$package"
-"$here/node_modules/.bin/tsc" -p "$here" --outDir "$package/dist"
+# Comments go with the types, where editors show them.
+"$here/node_modules/.bin/tsc" -p "$here" --outDir "$package/dist" --declaration false --removeComments
+"$here/node_modules/.bin/tsc" -p "$here" --outDir "$package/dist" --emitDeclarationOnly
 node "$here/glue.mjs" "$pack/koru_delta_core.js" >"$package/dist/glue.js"
 cp "$pack/koru_delta_core_bg.wasm" "$package/dist/koru_delta_core.wasm"
 cp "$here/README.md" "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$package"

@@ -1,6 +1,11 @@
 //! The conformance vectors, natively: `tests/conformance.py` makes them from the specification.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where it is wrong")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it reads files of vectors, and says how many there were"
+)]
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 """A whole host for koru-delta in Python, on wasmtime's public API: docs/abi.md in code.
 
-    python wasmtime_host.py MODULE IN OUT
+python wasmtime_host.py MODULE IN OUT
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Engine:
     def __init__(self, engine: wasmtime.Engine, module: wasmtime.Module) -> None:
         self.store = wasmtime.Store(engine)
         self.store.set_limits(memory_size=MAX_MEMORY_BYTES)
-        exports = wasmtime.Instance(self.store, module, []).exports(self.store)  # It imports nothing.
+        exports = wasmtime.Instance(self.store, module, []).exports(
+            self.store
+        )  # It imports nothing.
         self.memory: Any = exports["memory"]
         self._request: Any = exports["koru_request"]
         self._call: Any = exports["koru_call"]
@@ -57,7 +59,11 @@ class Engine:
             self._read(header, REPLY.size)
         )
         return Reply(
-            status, flags, self._read(payload, payload_len), self._read(journal, journal_len), sequence
+            status,
+            flags,
+            self._read(payload, payload_len),
+            self._read(journal, journal_len),
+            sequence,
         )
 
     def _read(self, address: int, length: int) -> bytes:
@@ -124,7 +130,9 @@ def main(module_path: str, source: str, target: str) -> None:
     options = {"model": None, "queries": 1, "top_k": 10, "threshold": None}
     query = struct.pack("<3f", 1, 0.5, 0.25)
     similar = db.do(SIMILAR, "notes", control=options, vector=query)
-    print(json.dumps({"user": user, "search": keys(search.payload), "similar": keys(similar.payload)}))
+    print(
+        json.dumps({"user": user, "search": keys(search.payload), "similar": keys(similar.payload)})
+    )
     Path(target).write_bytes(db.log)
 
 

@@ -1,4 +1,4 @@
-"""The runtimes that the module is tried on: how each runs the vectors, and a host of `examples/hosts`.
+"""The runtimes that the module is tried on: how each runs the vectors, and a host of ours.
 
 A host opens a database that CPython made, reads, searches and writes, prints what it found as JSON,
 and hands back the bytes of the next file.
@@ -140,7 +140,9 @@ def wazero_vectors() -> Any:
 
 
 def wazero_version() -> str:
-    return output("go", "list", "-m", "github.com/tetratelabs/wazero", cwd=HOSTS / "go").split()[1][1:]
+    return output("go", "list", "-m", "github.com/tetratelabs/wazero", cwd=HOSTS / "go").split()[1][
+        1:
+    ]
 
 
 def wasmtime_visit(source: Path, target: Path) -> Any:
@@ -163,7 +165,9 @@ def wasmtime_vectors() -> dict[str, Any]:
 
 
 def native_vectors() -> dict[str, Any]:
-    command = ". ../.build/toolchain.env && cargo test --locked --quiet --test conformance -- --nocapture"
+    command = (
+        ". ../.build/toolchain.env && cargo test --locked --quiet --test conformance -- --nocapture"
+    )
     found: dict[str, Any] = last_json(output("bash", "-c", command, cwd=ROOT / "core-wasm"))
     return found
 
@@ -171,7 +175,9 @@ def native_vectors() -> dict[str, Any]:
 def pyodide_vectors() -> dict[str, Any]:
     """The suite of the vectors, which is a test for each file, in node."""
     results = ROOT / ".build" / "pyodide" / "edge-results"
-    output("node", "pyodide/run-suites.mjs", ".build/pyodide/site", results, "node", "test_conformance")
+    output(
+        "node", "pyodide/run-suites.mjs", ".build/pyodide/site", results, "node", "test_conformance"
+    )
     [report] = results.glob("*.xml")
     cases = list(ElementTree.parse(report).iter("testcase"))
     wrong = [case.get("name", "") for case in cases if len(case)]
@@ -210,7 +216,9 @@ RUNTIMES = [
         "Deno", lambda: output(TOOLS / ".bin/deno", "--version").split()[1],
         [TOOLS / ".bin/deno", "run", "--allow-read", "--allow-write"], "deno.ts",
     ),
-    script_runtime("Bun", lambda: output(TOOLS / ".bin/bun", "--version"), [TOOLS / ".bin/bun"], "node.mjs"),
+    script_runtime(
+        "Bun", lambda: output(TOOLS / ".bin/bun", "--version"), [TOOLS / ".bin/bun"], "node.mjs"
+    ),
     Runtime(
         "workerd", lambda: output(TOOLS / ".bin/workerd", "--version").split()[-1],
         workerd_vectors, workerd_visit,

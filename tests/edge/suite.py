@@ -82,7 +82,10 @@ def test_each_host_is_short() -> None:
 
 def write_table(rows: Rows) -> None:
     """Put the table into the README, between its marks."""
-    lines = ["| runtime | version | vectors | a file from CPython, there and back |", "|---|---|---|---|"]
+    lines = [
+        "| runtime | version | vectors | a file from CPython, there and back |",
+        "|---|---|---|---|",
+    ]
     names = [runtime.name for runtime in RUNTIMES]
     for name in names:
         row: dict[str, Any] = rows.get(name, {})

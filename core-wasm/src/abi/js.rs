@@ -18,7 +18,6 @@ pub struct Engine(State);
 impl Engine {
     /// An instance in which nothing is open.
     #[wasm_bindgen(constructor)]
-    #[expect(clippy::new_without_default, reason = "JavaScript has constructors only")]
     pub fn new() -> Self {
         Self(State::new())
     }
