@@ -8,13 +8,15 @@ WHEEL := dist/koru_delta-2.0.0-py3-none-any.whl
 WHEEL_SOURCES := $(shell find python-host core-wasm/src tests examples -type f \
 	-not -path '*/__pycache__/*' -not -name '$(notdir $(MODULE))*' 2>/dev/null)
 SELFTEST := .build/selftest.wasm
+NPM_PACKAGE := dist/koru-delta-2.0.0.tgz
+GO_MODULES := .build/go.stamp
 IN_RUST := cd core-wasm && . ../.build/toolchain.env &&
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist worksteal
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pyodide web bench torture fuzz wheel module lint test-rust
-.PHONY: bench-browser toolchain clean FORCE
+.PHONY: help demo test check pyodide edge web bench torture fuzz wheel module lint test-rust
+.PHONY: bench-browser npm test-npm toolchain clean FORCE
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -35,6 +37,16 @@ check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp .build/pyodide/.stamp #
 pyodide: .build/pyodide/.stamp ## Run all suites under Pyodide, in node and in Chromium; print figures
 	pyodide/run.sh shared $(WHEEL)
 	node pyodide/figures.mjs .build/pyodide/site
+
+# The table of the README says what passed here.
+edge: test-npm .build/pyodide/.stamp $(GO_MODULES) ## Build and test the npm package; try the module on every runtime
+	KORU_WRITE_TABLE=1 .venv/bin/python -m pytest tests/edge/suite.py
+	.venv/bin/python core-wasm/component/build.py $(MODULE) .build/component/koru_delta.component.wasm
+
+npm: $(NPM_PACKAGE) ## Build the npm package into dist
+
+test-npm: $(NPM_PACKAGE) .venv/.stamp
+	core-wasm/js/test.sh $(NPM_PACKAGE)
 
 web: $(WHEEL) pyodide/node_modules/.stamp ## Serve the playground, which runs in the browser alone, at PORT or 8000
 	@.venv/bin/python web-demo/site.py .build/web $(WHEEL) $(or $(PORT),8000)
@@ -59,6 +71,7 @@ lint: toolchain $(MODULE) .venv/.stamp
 	$(IN_RUST) cargo fmt --check
 	$(IN_RUST) cargo clippy --locked --all-targets -- -D warnings
 	core-wasm/build.sh clippy -- -D warnings
+	core-wasm/build.sh clippy --features js -- -D warnings
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -68,7 +81,8 @@ test-rust: toolchain
 	$(IN_RUST) cargo test --locked --quiet
 
 clean: ## Remove everything that was built or set up here
-	rm -rf .build .venv dist core-wasm/target pyodide/node_modules pyodide/peers/node_modules $(MODULE) $(MODULE).sha256
+	rm -rf .build .venv dist core-wasm/target pyodide/node_modules pyodide/peers/node_modules
+	rm -rf core-wasm/js/node_modules $(MODULE) $(MODULE).sha256
 	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python-host tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -96,6 +110,27 @@ pyodide/peers/node_modules/.stamp: pyodide/peers/package.json pyodide/peers/pack
 	@cd pyodide/peers && npm ci --silent --no-audit --no-fund
 	@touch $@
 
+core-wasm/js/node_modules/.stamp: core-wasm/js/package.json core-wasm/js/package-lock.json
+	@command -v npm >/dev/null || core-wasm/toolchain.sh apt npm
+	@echo "setup: installing the pinned JavaScript tools in core-wasm/js/node_modules"
+	@cd core-wasm/js && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# What makes the JavaScript face: wasm-bindgen's tool of the very version that the engine is built with.
+.build/cargo/.stamp: core-wasm/Cargo.lock | toolchain
+	@echo "setup: building wasm-pack and wasm-bindgen in .build/cargo (some minutes, once)"
+	@$(IN_RUST) js/tools.sh
+	@touch $@
+
+$(NPM_PACKAGE): core-wasm/js/node_modules/.stamp pyodide/node_modules/.stamp .build/cargo/.stamp FORCE
+	@core-wasm/js/build.sh
+
+$(GO_MODULES): examples/hosts/go/go.sum
+	@command -v go >/dev/null || core-wasm/toolchain.sh apt golang-go
+	@echo "setup: downloading the host's modules of Go"
+	@cd examples/hosts/go && go mod download
+	@touch $@
+
 # $(call new_venv,DIRECTORY): Debian's python3 lacks venv, and PYTHON may be too old.
 define new_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
@@ -112,7 +147,7 @@ endef
 
 $(WHEEL): $(MODULE) $(WHEEL_SOURCES) pyproject.toml README.md .venv/.stamp
 	@echo "wheel: building it from the sdist, in dist"
-	@rm -rf dist
+	@rm -f dist/*.whl dist/*.tar.gz
 	@.venv/bin/python -m build --no-isolation --outdir dist >.build/wheel.log 2>&1 \
 		|| { tail -n 20 .build/wheel.log; exit 1; }
 

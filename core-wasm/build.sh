@@ -3,6 +3,7 @@
 #
 #   build.sh                     the release module
 #   build.sh CARGO-COMMAND ...   that cargo command, for the same target with the same flags
+#   build.sh run COMMAND ...     any command, with the toolchain and the flags in its environment
 #
 # The same sources and compiler give the same bytes wherever the project is; files that did not
 # change are left untouched.
@@ -43,8 +44,12 @@ for directory in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
 done
 # Unlike RUSTFLAGS, which it overrides, this form allows spaces in paths.
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
-export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR=$root/core-wasm/target
+export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR=${KORU_TARGET_DIR:-$root/core-wasm/target}
 
+if [ "${1:-}" = run ]; then
+  shift
+  exec "$@"
+fi
 if [ $# -gt 0 ]; then
   command=$1
   shift

@@ -96,6 +96,7 @@ def write_tests(folder: Path, root: Path) -> None:
     """The suites and what they read, for the interpreter to unpack."""
     files = [
         *root.glob("tests/*.py"),
+        *root.glob("tests/vectors/*.json"),
         *(path for path in root.glob("tests/fixtures/**/*") if path.is_file()),
         *root.glob("core-wasm/src/*.rs"),
         *(root / "pyodide" / name for name in ("entry.py", "suite.py", "pytest.ini")),

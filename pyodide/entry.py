@@ -16,8 +16,8 @@ from suite import run_suites
 ROOT = "/repo"
 # What CI runs on every host and storage, in about a minute each.
 QUICK = [
-    "test_batch", "test_causality", "test_conflict", "test_erase", "test_golden_log",
-    "test_keyvalue", "test_limits", "test_vector_buffers", "test_watch",
+    "test_batch", "test_causality", "test_conflict", "test_conformance", "test_erase",
+    "test_golden_log", "test_keyvalue", "test_limits", "test_vector_buffers", "test_watch",
 ]  # fmt: skip
 # The suites over (host, storage) that need neither numpy nor wasmtime.
 SHARED = [

@@ -41,6 +41,13 @@ PROTOCOL = constants("protocol.rs")
 LIMITS = constants("limits.rs")
 
 
+OPCODES = {
+    name: number
+    for name, number in PROTOCOL.items()
+    if not name.startswith(("FLAG_", "REPLY_", "REQUEST_")) and name not in ("ABI_VERSION", "NOW")
+}
+
+
 def test_both_sides_have_the_same_numbers() -> None:
     engine = {name: n for name, n in PROTOCOL.items() if not name.endswith("_HEADER_BYTES")}
     package = {name: n for name, n in vars(op).items() if name.isupper() and isinstance(n, int)}
@@ -114,3 +121,50 @@ def test_the_documents_name_the_same_opcodes() -> None:
     }
     names = [name for name in PROTOCOL if not name.startswith(("FLAG_", "REPLY_", "REQUEST_"))]
     assert documented == {n: PROTOCOL[n] for n in names if n not in ("ABI_VERSION", "NOW")}
+
+
+def test_the_page_for_embedders_names_the_same_opcodes() -> None:
+    text = (ROOT / "docs" / "abi.md").read_text(encoding="utf-8").split("## Opcodes", 1)[1]
+    documented = {
+        name.upper(): int(n) for n, name in re.findall(r"^\| (\d+) \| (\w+) \|", text, re.MULTILINE)
+    }
+    assert documented == OPCODES
+
+
+def test_the_page_for_embedders_names_every_control() -> None:
+    text = (ROOT / "docs" / "abi.md").read_text(encoding="utf-8")
+    table = text.split("## Opcodes", 1)[1]
+    control = (ENGINE / "dispatch" / "control.rs").read_text(encoding="utf-8")
+    structs = re.findall(r"struct (\w+Control) \{\n(.*?)^\}", control, re.MULTILINE | re.DOTALL)
+    assert len(structs) > 10
+    for name, body in structs:
+        for field in re.findall(r"^    (?:pub\(super\) )?(\w+): ", body, re.MULTILINE):
+            assert f"`{field}`" in table, (name, field)
+
+
+def test_the_npm_package_has_the_same_numbers() -> None:
+    text = (ROOT / "core-wasm" / "js" / "src" / "protocol.ts").read_text(encoding="utf-8")
+    objects = {
+        name: {key: int(n) for key, n in re.findall(r"(\w+): (\d+)", body)}
+        for name, body in re.findall(r"export const (\w+) = \{(.*?)\} as const", text, re.DOTALL)
+    }
+    assert objects["Op"].items() <= {name.lower(): n for name, n in OPCODES.items()}.items()
+    assert {f"FLAG_{name.upper()}": n for name, n in objects["Flag"].items()} == {
+        name: n for name, n in PROTOCOL.items() if name.startswith("FLAG_")
+    }
+    assert {f"REPLY_{name.upper()}": n for name, n in objects["ReplyFlag"].items()} == {
+        name: n
+        for name, n in PROTOCOL.items()
+        if (name.startswith("REPLY_") and not name.endswith("_BYTES")) or name == "REPLY_BYTES"
+    }
+    kinds = {re.sub(r"([A-Z])", r"_\1", name).upper(): n for name, n in objects["Status"].items()}
+    assert kinds == variants("error.rs", "Kind")
+    assert {name.upper(): n for name, n in objects["Kind"].items()} == variants(
+        "log/record.rs", "ValueKind"
+    )
+    numbers = dict(re.findall(r"export const (\w+) = (\d+);", text))
+    assert int(numbers["ABI_VERSION"]) == PROTOCOL["ABI_VERSION"]
+    assert int(numbers["REQUEST_HEADER_BYTES"]) == PROTOCOL["REQUEST_HEADER_BYTES"]
+    assert int(numbers["REPLY_HEADER_BYTES"]) == PROTOCOL["REPLY_HEADER_BYTES"]
+    assert int(numbers["RECORD_HEADER_BYTES"]) == versions.RECORD.size
+    assert int(numbers["ITEM_HEADER_BYTES"]) == op.BATCH_ITEM.size

@@ -1,19 +1,21 @@
-//! The C ABI: three functions over one instance. [`crate::protocol`] has the layouts.
+//! The ABI: functions over one instance, for C as for JavaScript. [`crate::protocol`] has the layouts.
 //!
 //! The request buffer and the reply header belong to the module. A host asks for a buffer of
-//! `len` bytes with `koru_request`, fills it, and calls `koru_call`; the reply header's address
-//! never changes. Payload and journal addresses hold until the next call.
+//! `len` bytes, fills it, and calls; the reply header's address never changes. Payload and journal
+//! addresses hold until the next call.
 
+#[cfg(not(feature = "js"))]
+mod c;
 #[cfg(target_arch = "wasm32")]
 mod compare;
 #[cfg(target_arch = "wasm32")]
 mod heap;
-
-use core::cell::RefCell;
+#[cfg(feature = "js")]
+mod js;
 
 use crate::codec::bytes::wire_len;
 use crate::dispatch::Instance;
-use crate::protocol::{ABI_VERSION, REPLY_HEADER_BYTES};
+use crate::protocol::REPLY_HEADER_BYTES;
 
 #[cfg(target_arch = "wasm32")]
 use heap::memory_used;
@@ -29,76 +31,47 @@ struct State {
     request: Vec<u8>,
     /// Holds a payload that is not part of the database.
     payload: Vec<u8>,
-    header: [u8; REPLY_HEADER_BYTES],
+    header: Header,
 }
 
-thread_local! {
-    static STATE: RefCell<State> = const {
-        RefCell::new(State {
-            instance: Instance::Closed,
-            request: Vec::new(),
-            payload: Vec::new(),
-            header: [0; REPLY_HEADER_BYTES],
-        })
-    };
-}
+/// A reply header, aligned as the record of the component is.
+#[repr(align(8))]
+struct Header([u8; REPLY_HEADER_BYTES]);
 
 /// A request buffer much larger than this is given back after use.
 const KEPT_REQUEST_BYTES: usize = 1 << 20;
 
-/// Version of the protocol that this module follows.
-#[expect(unsafe_code, reason = "an export")]
-// SAFETY: no other symbol has this name.
-#[unsafe(no_mangle)]
-extern "C" fn koru_abi_version() -> u32 {
-    ABI_VERSION
-}
+impl State {
+    const fn new() -> Self {
+        Self {
+            instance: Instance::Closed,
+            request: Vec::new(),
+            payload: Vec::new(),
+            header: Header([0; REPLY_HEADER_BYTES]),
+        }
+    }
 
-/// Address of a request buffer of at least `len` bytes; 0 if there is no memory for it. It stays
-/// where it is until a longer one is asked for, or until a call that used more than a mebibyte.
-#[expect(unsafe_code, reason = "an export")]
-// SAFETY: no other symbol has this name.
-#[unsafe(no_mangle)]
-extern "C" fn koru_request(len: u32) -> *const u8 {
-    STATE.with_borrow_mut(|state| {
+    fn request_buffer(&mut self, len: u32) -> *const u8 {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let missing = len.saturating_sub(state.request.len());
+        let missing = len.saturating_sub(self.request.len());
         if missing > 0 {
-            if state.request.try_reserve_exact(missing).is_err() {
+            if self.request.try_reserve_exact(missing).is_err() {
                 return core::ptr::null();
             }
-            state.request.resize(len, 0);
+            self.request.resize(len, 0);
         }
-        state.request.as_ptr()
-    })
-}
+        self.request.as_ptr()
+    }
 
-/// Carries out the request in the first `len` bytes of the buffer; the address of the reply
-/// header.
-#[expect(unsafe_code, reason = "an export")]
-// SAFETY: no other symbol has this name.
-#[unsafe(no_mangle)]
-extern "C" fn koru_call(opcode: u32, len: u32) -> *const u8 {
-    STATE.with_borrow_mut(|state| {
-        state.call(opcode, usize::try_from(len).unwrap_or(usize::MAX));
-        if state.request.len() > KEPT_REQUEST_BYTES {
-            state.request = Vec::new();
+    fn call(&mut self, opcode: u32, len: u32) -> *const u8 {
+        self.answer(opcode, usize::try_from(len).unwrap_or(usize::MAX));
+        if self.request.len() > KEPT_REQUEST_BYTES {
+            self.request = Vec::new();
         }
-        state.header.as_ptr()
-    })
-}
+        self.header.0.as_ptr()
+    }
 
-/// Runs the tests of the kernels where they are meant to run: 0, or the first check that failed.
-#[cfg(feature = "selftest")]
-#[expect(unsafe_code, reason = "an export")]
-// SAFETY: no other symbol has this name.
-#[unsafe(no_mangle)]
-extern "C" fn koru_selftest() -> u32 {
-    crate::vector::kernels::suite::run()
-}
-
-impl State {
-    fn call(&mut self, opcode: u32, len: usize) {
+    fn answer(&mut self, opcode: u32, len: usize) {
         let Self { instance, request, payload, header } = self;
         let request = request.get(..len).unwrap_or_default();
         *payload = Vec::new();
@@ -123,7 +96,7 @@ impl State {
         };
         let words = [status, flags, payload.0, payload.1, journal.0, journal.1];
         let sequence = database.map_or(0, crate::db::Database::sequence);
-        let (front, back) = header.split_at_mut(24);
+        let (front, back) = header.0.split_at_mut(24);
         for (slot, word) in front.chunks_exact_mut(4).zip(words) {
             slot.copy_from_slice(&word.to_le_bytes());
         }

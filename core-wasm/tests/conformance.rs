@@ -1,0 +1,111 @@
+//! The conformance vectors, natively: `tests/conformance.py` makes them from the specification.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where it is wrong")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it reads files of vectors, and says how many there were"
+)]
+
+use std::path::Path;
+
+use koru_delta_core::db::Database;
+use koru_delta_core::dispatch::Instance;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[derive(Deserialize)]
+struct Document {
+    name: String,
+    steps: Vec<Step>,
+    log: String,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    about: String,
+    request: Request,
+    reply: Reply,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    opcode: u32,
+    bytes: String,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+struct Reply {
+    status: u32,
+    flags: u32,
+    #[serde(default)]
+    payload: String,
+    #[serde(default)]
+    error: Map<String, Value>,
+    journal: String,
+    sequence: u64,
+}
+
+fn documents() -> Vec<Document> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+        .collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the engine answers to a request, as far as `expected` says something about it.
+fn answer(instance: &mut Instance, request: &Request, expected: &Reply) -> Reply {
+    let mut found = Reply::default();
+    match instance.call(request.opcode, &unhex(&request.bytes), || 0) {
+        Ok(reply) => {
+            found.flags = reply.flags;
+            found.payload = hex(&reply.payload);
+        }
+        Err(error) => {
+            let told: Map<String, Value> = serde_json::from_slice(&error.to_json()).unwrap();
+            assert!(told.contains_key("message") && told.contains_key("suggestion"));
+            found.status = error.kind as u32;
+            found.error =
+                told.into_iter().filter(|(name, _)| expected.error.contains_key(name)).collect();
+        }
+    }
+    let database = instance.database();
+    if found.status == 0 {
+        found.journal = database.map(|database| hex(database.journal())).unwrap_or_default();
+    }
+    found.sequence = database.map_or(0, Database::sequence);
+    found
+}
+
+#[test]
+fn every_step_comes_to_what_the_vectors_say() {
+    let documents = documents();
+    for document in &documents {
+        let mut instance = Instance::default();
+        let mut log = String::new();
+        for step in &document.steps {
+            let found = answer(&mut instance, &step.request, &step.reply);
+            assert_eq!(found, step.reply, "{}: {}", document.name, step.about);
+            log += &found.journal;
+        }
+        assert_eq!(log, document.log, "the log of {}", document.name);
+    }
+    let steps: usize = documents.iter().map(|document| document.steps.len()).sum();
+    println!("{{\"files\": {}, \"steps\": {steps}, \"wrong\": []}}", documents.len());
+    assert!(steps > 150);
+}
