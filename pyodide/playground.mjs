@@ -163,6 +163,7 @@ const cases = {
   },
   "a dot of the map opens its memory": async () => {
     await page.fill("#query", "");
+    await until((memories) => document.getElementById("map").ariaLabel.includes(memories), "Map of 1003");
     const found = await until(() => {
       const map = document.getElementById("map");
       const { width, height } = map;

@@ -7,11 +7,10 @@ import copy
 import dataclasses
 import pickle
 import random
-import sysconfig
 import warnings
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,11 +55,12 @@ def _summaries(node: Any) -> Iterator[str]:
 def sentences() -> list[str]:
     """Real sentences: what the standard library's docstrings begin with."""
     found: list[str] = []
-    directory = Path(sysconfig.get_path("stdlib"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Old sources have old escapes in their strings.
         for name in ("shutil", "pathlib", "tarfile", "calendar", "imaplib", "argparse", "csv"):
-            found += _summaries(ast.parse((directory / f"{name}.py").read_bytes()))
+            # By its loader: the library may be in an archive.
+            loader: Any = find_spec(name).loader
+            found += _summaries(ast.parse(loader.get_source(name)))
     return list(dict.fromkeys(found))[:300]
 
 

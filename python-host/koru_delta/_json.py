@@ -23,7 +23,8 @@ from koru_delta.errors import SerializationError
 MAX_DEPTH: Final = 128
 MIN_INT: Final = -(2**63)
 MAX_INT: Final = 2**64 - 1
-_CONTAINERS: Final = (dict, list, tuple)
+_MAPPING: Final[Any] = dict
+_CONTAINERS: Final[tuple[type, ...]] = (_MAPPING, list, tuple)
 
 dumps: Callable[[Any], bytes]
 loads: Callable[[bytes], Any]
@@ -69,7 +70,7 @@ def _check_depth(value: Any) -> None:
         level = {
             id(item): item
             for part in level.values()
-            for item in (part.values() if isinstance(part, dict) else part)
+            for item in (part.values() if isinstance(part, _MAPPING) else part)
             if isinstance(item, _CONTAINERS)
         }
     raise RecursionError

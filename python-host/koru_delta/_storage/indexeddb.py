@@ -49,7 +49,7 @@ async def _events(target: Any, success: str, failures: tuple[str, ...]) -> None:
 
     def on_failure(_event: Any) -> None:
         if not happened.done():
-            happened.set_exception(target.error or js.Error.new("it was stopped"))
+            happened.set_exception(_exception(target.error))
 
     proxies = [ffi.create_proxy(on_success), ffi.create_proxy(on_failure)]
     setattr(target, f"on{success}", proxies[0])
@@ -62,6 +62,16 @@ async def _events(target: Any, success: str, failures: tuple[str, ...]) -> None:
             setattr(target, f"on{name}", None)
         for proxy in proxies:
             proxy.destroy()
+
+
+def _exception(error: Any) -> Exception:
+    """An error of IndexedDB as one that can be raised: what is no ``Error`` itself, as one."""
+    if isinstance(error, JsException):
+        return error
+    made: Exception = js.Error.new(error.message if error else "it was stopped")
+    if error:
+        js.Object.assign(made, js_object(name=error.name))
+    return made
 
 
 async def _result(request: Any) -> Any:
