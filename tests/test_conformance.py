@@ -49,7 +49,7 @@ def test_most_operations_are_in_the_vectors() -> None:
     assert left_out <= {
         "embed_reserve", "stats", "maintain", "explain", "drop_index", "list_indexes", "hybrid",
         "create_view", "view", "drop_view", "list_views", "changes", "recall", "snapshot",
-        "snapshot_size",
+        "snapshot_size", "fetch",
     }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def output(*command: str | Path, cwd: Path = ROOT) -> str:
     """What a command prints."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False,
-        timeout=240,
+        timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout

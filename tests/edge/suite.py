@@ -81,19 +81,21 @@ def test_each_host_is_short() -> None:
 
 
 def write_table(rows: Rows) -> None:
-    """Put the table into the README, between its marks."""
-    lines = [
-        "| runtime | version | vectors | a file from CPython, there and back |",
-        "|---|---|---|---|",
-    ]
-    names = [runtime.name for runtime in RUNTIMES]
-    for name in names:
-        row: dict[str, Any] = rows.get(name, {})
-        back = row.get("back", "" if name in ("native", "Pyodide in node") else "no")
-        lines.append(f"| {name} | {row.get('version', '')} | {row.get('vectors', 'no')} | {back} |")
+    """Put what was found into the README's table; rows of what did not run stay as they are."""
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     mark = re.compile(r"(<!-- made by make edge -->\n).*?(<!-- end -->)", re.DOTALL)
-    assert mark.search(text), "the README has no place for the table"
+    place = mark.search(text)
+    assert place, "the README has no place for the table"
+    before = re.findall(
+        r"^\| ([\w ]+) \| ([^|]*) \| (\d[^|]*) \| (\w*) *\|$", place[0], re.MULTILINE
+    )
+    found = {name: {"version": v, "vectors": n, "back": back} for name, v, n, back in before} | rows
+    lines = ["| runtime | version | vectors | a file from CPython, there and back |"]
+    lines.append("|---|---|---|---|")
+    for runtime in RUNTIMES:
+        row: dict[str, Any] = found.get(runtime.name, {})
+        cells = [row.get(name, "") for name in ("version", "vectors", "back")]
+        lines.append(f"| {' | '.join([runtime.name, *cells])} |")
     table = "\n".join(lines)
     readme.write_text(mark.sub(rf"\g<1>\n{table}\n\n\g<2>", text), encoding="utf-8")

@@ -47,7 +47,8 @@ export const Op = {
   snapshot: 41,
 } as const;
 
-/** Kinds of errors; the status of a reply. */
+/** Kinds of errors; the status of a reply. `fetch` comes only to hosts that ask for values to leave
+ * memory, which this one does not. */
 export const Status = {
   invalid: 1,
   serialization: 2,
@@ -57,6 +58,7 @@ export const Status = {
   corrupt: 6,
   unsupported: 7,
   internal: 8,
+  fetch: 9,
 } as const;
 
 /** Kinds of values in a record. */
