@@ -62,7 +62,7 @@ def _check_depth(value: Any) -> None:
     Raises:
         RecursionError: If it is.
     """
-    level: dict[int, Any] = {id(value): value} if isinstance(value, _CONTAINERS) else {}
+    level: dict[int, Any] = {id(value): value} if _is_container(value) else {}
     for _ in range(MAX_DEPTH + 1):
         if not level:
             return
@@ -71,9 +71,13 @@ def _check_depth(value: Any) -> None:
             id(item): item
             for part in level.values()
             for item in (part.values() if isinstance(part, _MAPPING) else part)
-            if isinstance(item, _CONTAINERS)
+            if _is_container(item)
         }
     raise RecursionError
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS)
 
 
 def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
