@@ -212,9 +212,9 @@ async def test_the_past_is_the_same_out_of_the_file(
             assert [match.key for match in await db.search("a", "fish", at=version)] == ["k"]
         assert [version.value for version in await db.history("a", "k")] == values
         assert (await db.restore("a", "k", written[2])).value == values[2]
+        stats = await db.stats()
+        # In memory there is no file, and one in IndexedDB can only be awaited.
+        assert (stats.versions_on_disk > 20) is (stats.storage in ("file", "opfs"))
         assert (await db.compact()).versions_after == 31
     assert await db.get("a", "k", at=written[7]) == values[7]
     assert (await db.verify()).ok
-    stats = await db.stats()
-    # In memory there is no file, and one in IndexedDB can only be awaited.
-    assert (stats.versions_on_disk > 20) is (stats.storage in ("file", "opfs"))
