@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from parameters import shown
 
 from koru_delta import Database, KeyNotFoundError, ValidationError, Version, _loading
 
@@ -23,7 +24,7 @@ def iso(moment: datetime.datetime) -> str:
 
 def shortly(at: object) -> str:
     """A test's name for a moment; an int may be too long to be written out."""
-    return hex(at)[:40] if isinstance(at, int) else ascii(at)[:40]
+    return hex(at)[:40] if isinstance(at, int) else shown(at)[:40]
 
 
 def in_zone(hours: float) -> datetime.timezone:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from files import names_in
 from opening import open_and_close_async
+from parameters import shown
 
 from koru_delta import Config, Database, KoruDeltaError, StorageError, SyncDatabase, ValidationError
 
@@ -85,7 +86,7 @@ def test_configs_with_the_same_fields_are_equal() -> None:
     assert Config(path="a") != Config(path="b")
 
 
-@pytest.mark.parametrize("argument", [5, 1.5, ["path"], object()], ids=repr)
+@pytest.mark.parametrize("argument", [5, 1.5, ["path"], object()], ids=shown)
 async def test_a_database_opens_on_a_path_or_a_config_only(argument: Any) -> None:
     with pytest.raises(ValidationError):
         await open_and_close_async(argument)

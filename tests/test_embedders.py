@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from parameters import shown
 
 from koru_delta import KoruDeltaError, ValidationError, _embedders
 from koru_delta._embedders import Embedder, embedder_for
@@ -164,7 +165,7 @@ def test_none_is_none_and_an_adapter_itself() -> None:
     assert embedder_for(adapter) is adapter
 
 
-@pytest.mark.parametrize("source", [5, object(), {}, [embed], Encoder, dict, b"x"], ids=repr)
+@pytest.mark.parametrize("source", [5, object(), {}, [embed], Encoder, dict, b"x"], ids=shown)
 def test_anything_else_is_refused_with_what_is_accepted(source: Any) -> None:
     with pytest.raises(ValidationError, match="the embedder is") as caught:
         embedder_for(source)

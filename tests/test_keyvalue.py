@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 import pytest
+from parameters import shown
 
 from koru_delta import Database, KeyNotFoundError, KoruDeltaError, ValidationError, Version
 
@@ -73,7 +74,7 @@ async def test_a_missing_key_is_not_found(db: Database) -> None:
         await db.get("nobody", "alice")
 
 
-@pytest.mark.parametrize("default", [None, 0, False, {"a": 1}, object()], ids=repr)
+@pytest.mark.parametrize("default", [None, 0, False, {"a": 1}, object()], ids=shown)
 async def test_a_default_stands_in_for_a_missing_key_only(db: Database, default: Any) -> None:
     await db.put("users", "null", None)
     assert await db.get("users", "nobody", default) is default

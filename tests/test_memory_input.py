@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from memory_oracle import embed, word_vector
+from parameters import shown
 
 from koru_delta import (
     Database,
@@ -98,7 +99,7 @@ async def test_tags_are_kept_once_and_in_order(memory: AgentMemory) -> None:
         assert (await memory.get(await memory.remember("x", tags=given))).tags == kept
 
 
-@pytest.mark.parametrize("metadata", BAD_METADATA, ids=repr)
+@pytest.mark.parametrize("metadata", BAD_METADATA, ids=shown)
 async def test_metadata_is_a_json_object(memory: AgentMemory, metadata: Any) -> None:
     await refuses(memory, memory.remember, "x", metadata=metadata)
     await refuses(memory, memory.episodes.remember_many, ["x"], metadata=metadata)

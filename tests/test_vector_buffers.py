@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from parameters import shown
 
 from koru_delta import ValidationError
 
@@ -41,7 +42,7 @@ async def test_an_exact_search_finds_what_a_naive_one_finds(db: Database) -> Non
 
 
 @pytest.mark.parametrize(
-    "form", [list, tuple, bytes, memoryview, lambda row: array("d", row)], ids=str
+    "form", [list, tuple, bytes, memoryview, lambda row: array("d", row)], ids=shown
 )
 async def test_a_vector_of_any_form_is_the_same_vector(db: Database, form: object) -> None:
     (row,) = rows_of(3, 1)
