@@ -156,10 +156,14 @@ def test_an_opening_that_stops_anywhere_changes_nothing(
     for amount in replays(log, POINTS):
         place = MemoryStorage(torn)
         monkeypatch.setattr(Tank, "new_instances", amount)
+        db = opened(place)
         try:
-            opened(place).__enter__().close()
+            db.__enter__()
         except KoruDeltaError:
             stops += 1
+            assert not db._database._session.is_open, "nobody could close it"
+        else:
+            db.close()
         monkeypatch.setattr(Tank, "new_instances", PLENTY)
         assert bytes(place.data) in (torn, log)
         with opened(place) as db:

@@ -113,7 +113,12 @@ class Session(Loading):
         open_sessions.add(self)
         if self.upkeep is not None:
             self.upkeep.opened()
-        if not self._maintain(0):
+        try:
+            is_maintained = self._maintain(0)
+        except BaseException:
+            self.close()  # Nobody has the handle of an opening that failed.
+            raise
+        if not is_maintained:
             self.maintain_in_background()
 
     def _open_log(self, sequence: int) -> None:
