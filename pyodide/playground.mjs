@@ -137,6 +137,7 @@ const cases = {
     await screenshot("entry");
     await accessible();
     await page.click("svg.graph g[role=button]:not(.self)");
+    await until(() => document.getElementById("entry-title").textContent !== "alice.home");
     await contains("#entry-body", "Alice called from the airport");
     await close();
   },
