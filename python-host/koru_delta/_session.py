@@ -398,13 +398,9 @@ class Session(Loading):
         """Call the instance, and put a write's frames into the log in the engine's order."""
         try:
             reply = self._host.call(opcode, request)
-            if reply[3]:
-                check_frames(reply, self.log.taken)
         except InstanceLostError as error:
             raise self._lose(error) from error
-        if reply[0] == Status.CONFLICT:
-            return reply, self.log.pending
-        return reply, self.log.append(reply[3], reply[4])
+        return self._take(reply)
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that may take long: on a worker thread, if there are any, or blocking."""
