@@ -145,6 +145,13 @@ impl Scanner<'_> {
     fn string(&mut self) -> Step {
         self.position += 1;
         loop {
+            while let Some(word) = self.text.get(self.position..).and_then(<[u8]>::first_chunk) {
+                let plain = plain_bytes(u64::from_le_bytes(*word));
+                self.position += plain;
+                if plain < 8 {
+                    break;
+                }
+            }
             match self.text.get(self.position) {
                 Some(b'"') => {
                     self.position += 1;
@@ -243,6 +250,21 @@ impl Scanner<'_> {
     }
 }
 
+/// How many of eight bytes, the lowest first, stand for themselves in a string: neither a quote, nor a
+/// backslash, nor a control character.
+///
+/// `(x - n) & !x` has the top bit of the lowest byte less than `n` set, for `n` up to 128, and of no
+/// byte below that one; a byte that is looked for is less than 1 once it was taken from itself. From
+/// "Bit Twiddling Hacks", section "Determine if a word has a byte less than n".
+#[inline(always)]
+fn plain_bytes(word: u64) -> usize {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let less = |word: u64, n: u64| word.wrapping_sub(n * EACH) & !word;
+    let equal = |byte: u8| less(word ^ (u64::from(byte) * EACH), 1);
+    let special = (equal(b'"') | equal(b'\\') | less(word, 32)) & (128 * EACH);
+    special.trailing_zeros() as usize / 8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +340,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_bytes_are_those_before_the_first_special_one(bytes in any::<[u8; 8]>()) {
+            let special = |byte: &u8| matches!(byte, 0..32 | b'"' | b'\\');
+            let expected = bytes.iter().position(special).unwrap_or(8);
+            prop_assert_eq!(plain_bytes(u64::from_le_bytes(bytes)), expected);
+        }
+
         #[test]
         fn agrees_with_serde_json(text in r#"[\[\]{}",:0-9eE.+\-a-z\\ ]{0,24}"#) {
             let oracle: core::result::Result<serde_json::Value, _> = serde_json::from_str(&text);

@@ -6,14 +6,11 @@
 //! it wanted was fetched.
 
 mod aside;
+mod ids;
 mod wanted;
 
-use core::hash::{BuildHasher, Hasher};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
-
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use crate::codec::hex::VersionId;
 use crate::error::Result;
@@ -22,9 +19,9 @@ use crate::log::frame::ALIGNMENT;
 use crate::log::record::{Record, ValueKind};
 use crate::log::snapshot::Gap;
 
-use super::commit::out_of_memory;
 use super::vectors::At;
 use aside::{Shelf, Stub};
+use ids::Ids;
 pub use wanted::Wanted;
 
 /// Place of a version in the slab.
@@ -64,7 +61,7 @@ pub(super) struct Versions {
     chunks: Vec<Vec<Version>>,
     len: usize,
     erased: usize,
-    by_id: HashTable<Place>,
+    by_id: Ids,
     /// Pairs of cause and effect, sorted; written rarely, walked by binary search.
     effects: BTreeSet<(Place, Place)>,
     /// Bytes of records in memory.
@@ -80,13 +77,6 @@ pub(super) struct Versions {
     may_set_aside: bool,
     /// What is gone from before a version, as a snapshot says. Sparse.
     gaps: BTreeMap<Place, Gap>,
-}
-
-/// Ids are hashes already, but a hostile file chooses them freely: mix them.
-fn hash(id: &VersionId) -> u64 {
-    let mut hasher = FixedState::with_seed(0x6b6f_7275).build_hasher();
-    hasher.write(id);
-    hasher.finish()
 }
 
 impl Versions {
@@ -105,9 +95,7 @@ impl Versions {
 
     /// Makes room for `count` more, so that pushing cannot run out of memory.
     pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
-        let Self { chunks, by_id, shelf, .. } = self;
-        let rehash = |place: &Place| hash(&id_in(chunks, shelf, *place).unwrap_or_default());
-        by_id.try_reserve(count, rehash).map_err(|_| out_of_memory())
+        self.by_id.reserve(count)
     }
 
     /// Adds a version of a time, in commit order, with the place of its vector, and where its frame
@@ -143,10 +131,7 @@ impl Versions {
             }
         }
         self.len += 1;
-        let Self { chunks, by_id, shelf, .. } = self;
-        by_id.insert_unique(hash(&id), place, |place| {
-            hash(&id_in(chunks, shelf, *place).unwrap_or_default())
-        });
+        self.by_id.insert(&id, place);
         place
     }
 
@@ -180,7 +165,7 @@ impl Versions {
     }
 
     pub(super) fn find(&self, id: &VersionId) -> Option<Place> {
-        self.by_id.find(hash(id), |place| self.id(*place).is_some_and(|held| held == *id)).copied()
+        self.by_id.find(id, |place| self.id(place).is_some_and(|held| held == *id))
     }
 
     #[inline(always)]
@@ -277,9 +262,7 @@ impl Versions {
     /// Removes a version's content and its id; returns where its vector was.
     pub(super) fn erase(&mut self, place: Place) -> Option<At> {
         let id = self.id(place)?;
-        if let Ok(entry) = self.by_id.find_entry(hash(&id), |found| *found == place) {
-            entry.remove();
-        }
+        self.by_id.remove(&id, place);
         let version = self.get_mut(place)?;
         let vector = version.vector();
         let (record, file) = (version.record.take(), core::mem::take(&mut version.file));

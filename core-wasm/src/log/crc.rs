@@ -3,7 +3,7 @@
 //! # Theory of operation
 //!
 //! Natively the `crc32c` crate uses the processor's instruction. In WebAssembly there is none, and
-//! its tables take a dependent look-up for each byte: opening a database of vectors spent a quarter
+//! tables take a look-up for each byte ([`sliced`]): opening a database of vectors spent a quarter
 //! of its time there. So long inputs are first made short by additions alone, in the way of "Chorba:
 //! a novel CRC32 implementation" (2024).
 //!
@@ -19,6 +19,8 @@
 //! last `a` bytes, whole registers at a time: each block is the sum of itself and of the blocks
 //! those distances before it, and the nearest of them is further away than a block is long. A
 //! second, denser polynomial of a lower degree does the same to what is left. Linear time.
+
+mod sliced;
 
 /// Bytes cleared at a time by a polynomial; less than its least distance.
 const BLOCK: usize = 32;
@@ -47,7 +49,7 @@ pub(super) fn crc32c_append(crc: u32, data: &[u8]) -> u32 {
 
 fn folded(crc: u32, data: &[u8]) -> u32 {
     if data.len() < LONG {
-        return crc32c::crc32c_append(crc, data);
+        return sliced::crc32c_append(crc, data);
     }
     let mut window = [0; FRONT + PIECE];
     data.chunks(PIECE).fold(crc, |crc, piece| folded_piece(&mut window, crc, piece))
@@ -55,7 +57,7 @@ fn folded(crc: u32, data: &[u8]) -> u32 {
 
 fn folded_piece(window: &mut [u8; FRONT + PIECE], crc: u32, piece: &[u8]) -> u32 {
     if piece.len() < LONG {
-        return crc32c::crc32c_append(crc, piece);
+        return sliced::crc32c_append(crc, piece);
     }
     let (front, room) = window.split_at_mut(FRONT);
     front.fill(0);
@@ -67,8 +69,8 @@ fn folded_piece(window: &mut [u8; FRONT + PIECE], crc: u32, piece: &[u8]) -> u32
     let window = window.get_mut(..FRONT + piece.len()).unwrap_or_default();
     let start = shorten(window, FRONT, &FAR);
     let start = shorten(window, start, &NEAR);
-    // The register is in the sum, so it is zero from here on: what the crate inverts before.
-    crc32c::crc32c_append(!0, window.get(start..).unwrap_or_default())
+    // The register is in the sum, so it is zero from here on: what is inverted before.
+    sliced::crc32c_append(!0, window.get(start..).unwrap_or_default())
 }
 
 /// Clears the bytes of `window` from `start` on, as far as whole blocks go, by a polynomial that is

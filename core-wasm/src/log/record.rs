@@ -151,9 +151,10 @@ impl Record {
         let mut rest = bytes.get(RECORD_HEADER_BYTES..)?;
         let length = |offset| u16_at(bytes, offset).map(usize::from);
         let wide = |offset| u32_at(bytes, offset).and_then(|length| usize::try_from(length).ok());
-        let namespace = core::str::from_utf8(take(&mut rest, length(40)?)?).ok()?;
-        let key = core::str::from_utf8(take(&mut rest, length(42)?)?).ok()?;
-        let model = core::str::from_utf8(take(&mut rest, length(44)?)?).ok()?;
+        let (namespace, key, model) = (length(40)?, length(42)?, length(44)?);
+        let names = core::str::from_utf8(take(&mut rest, namespace + key + model)?).ok()?;
+        let (namespace, names) = names.split_at_checked(namespace)?;
+        let (key, model) = names.split_at_checked(key)?;
         let causes = take(&mut rest, length(46)?.checked_mul(16)?)?;
         let value = take(&mut rest, wide(48)?)?;
         let kind = match bytes.get(56)? {

@@ -22,6 +22,8 @@ from koru_delta._storage.lock import lock
 from koru_delta.errors import StorageError, UnsupportedFormatError
 
 _GROWTH_BYTES: Final = 1024 * 1024
+_SYNCED_BYTES: Final = 16 * 1024 * 1024
+"""A replacement is synced in such steps, so that the last one, which writers wait for, is short."""
 
 if sys.platform == "darwin":
     import fcntl
@@ -297,6 +299,7 @@ class FileReplacement:
         self._storage = storage
         self._path = path
         self._size = 0
+        self._synced = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -317,6 +320,9 @@ class FileReplacement:
             while self._size < end:
                 rest = data[len(data) - (end - self._size) :]
                 self._size += os.pwrite(self._fd, rest, self._size)
+            if self._size - self._synced >= _SYNCED_BYTES:
+                sync_file(self._fd)
+                self._synced = self._size
         except OSError as error:
             raise failure(self._path, "write to", error) from error
 
