@@ -130,6 +130,12 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def list_indexes(self) -> None:
         assert [index.field for index in self.db.list_indexes("n")] == sorted(self.fields)
+        held = [index for index in self.db.stats().indexes if index.kind == "field"]
+        assert [(index.namespace, index.field) for index in held] == [
+            ("n", field) for field in sorted(self.fields)
+        ]
+        values = self.db.count("n")
+        assert [index.documents for index in held] == [values] * len(held)
 
     def check(self, where: Where, order: Order, part: tuple[int | None, int], at: Any) -> None:
         order_by = [(path, "desc" if descending else "asc") for path, descending in order]

@@ -372,3 +372,16 @@ async def test_searches_see_whole_batches_only(db: Database) -> None:
     assert reads[1] > 0
     assert len(await db.search("n", "turn14", 100)) == 30
     assert await db.search("n", "turn13") == []
+
+
+async def test_stats_tell_of_indexes_by_namespace_and_kind(db: Database) -> None:
+    await put_all(db, {"a": {"x": "red sea"}, "b": {"x": "blue sea"}, "c": {"y": "sky"}})
+    assert (await db.stats()).indexes == ()
+    await db.search("n", "sea")
+    await db.create_index("n", "x")
+    await db.delete("n", "c")
+    field, text = (await db.stats()).indexes
+    assert (field.namespace, field.kind, field.field, field.documents) == ("n", "field", "x", 2)
+    assert (text.namespace, text.kind, text.field, text.documents) == ("n", "text", None, 2)
+    assert field.bytes > 0
+    assert text.bytes > 0

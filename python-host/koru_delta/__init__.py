@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ExportReport,
         Health,
         Index,
+        IndexStats,
         SalvageReport,
         Stats,
         VectorStats,
@@ -72,6 +73,7 @@ __all__ = [
     "ExportReport",
     "Health",
     "Index",
+    "IndexStats",
     "KeyNotFoundError",
     "KoruDeltaError",
     "LimitExceededError",
@@ -102,7 +104,7 @@ __getattr__ = _later(
         "koru_delta.rag": ("RAG", "Document", "RetrievedChunk"),
         "koru_delta.results": (
             *("Change", "CompactReport", "Explanation", "ExportReport", "Health", "Index"),
-            *("SalvageReport", "Stats", "VectorStats", "VerifyReport", "View"),
+            *("IndexStats", "SalvageReport", "Stats", "VectorStats", "VerifyReport", "View"),
         ),
     }
 )

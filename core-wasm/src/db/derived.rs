@@ -15,6 +15,7 @@ use crate::index::FieldIndex;
 use crate::limits::{MAX_INDEX_VALUES, MAX_VIEW_KEY_BYTES};
 use crate::log::record::{Record, ValueKind};
 
+use super::IndexStats;
 use super::versions::{Place, Versions};
 
 pub use text::Strings;
@@ -136,6 +137,11 @@ impl Derived {
         }
     }
 
+    /// What there is of indexes, by namespace: of fields by their paths, then of text.
+    pub(super) fn stats(&self) -> Vec<IndexStats> {
+        self.spaces().flat_map(|(namespace, space)| space.stats(namespace)).collect()
+    }
+
     /// The namespaces that have an index of these strings.
     pub(super) fn texts(&self, strings: Strings) -> impl Iterator<Item = &str> {
         let has_one = move |space: &Space| space.texts.get(strings).is_some();
@@ -220,6 +226,27 @@ impl Space {
     pub(super) fn index(&self, field: &str) -> Option<(&str, &FieldIndex)> {
         let (field, index) = self.fields.get_key_value(field)?;
         Some((field, index.as_ref()?))
+    }
+
+    fn stats(&self, namespace: &str) -> impl Iterator<Item = IndexStats> {
+        let fields = self.fields.iter().map(move |(field, index)| IndexStats {
+            namespace: namespace.to_owned(),
+            kind: "field",
+            field: Some(field.to_string()),
+            documents: index.as_ref().map(FieldIndex::documents),
+            bytes: index.as_ref().map_or(0, FieldIndex::bytes),
+        });
+        let texts = Strings::EACH.into_iter().filter_map(move |strings| {
+            let index = &self.texts.get(strings)?.index;
+            Some(IndexStats {
+                namespace: namespace.to_owned(),
+                kind: "text",
+                field: strings.field().map(str::to_owned),
+                documents: Some(index.documents()),
+                bytes: index.bytes(),
+            })
+        });
+        fields.chain(texts)
     }
 
     fn add(&mut self, place: Place, record: &Record, versions: &Versions) {

@@ -45,7 +45,7 @@ pub use recall::{Recall, Recalled};
 pub use replay::Replay;
 pub use search::{TextFound, TextSearch};
 pub use snapshot::{Part, Place as SnapshotPlace, Retention, Size};
-pub use stats::Stats;
+pub use stats::{IndexStats, Stats};
 pub use vectors::{Found, SetStats, Similar};
 pub use verify::Verified;
 pub use versions::Wanted;

@@ -114,6 +114,8 @@ impl Replay {
         if !database.derived.is_restored() {
             database.restore_definitions()?;
         }
+        // What the last group took is over what may be used, if anything is.
+        database.set_aside(0, database.timestamp);
         Ok(database)
     }
 }

@@ -35,6 +35,23 @@ pub struct Stats {
     pub epoch: u32,
     /// Sets of vectors.
     pub vectors: Vec<SetStats>,
+    /// Indexes of fields and of text, by namespace.
+    pub indexes: Vec<IndexStats>,
+}
+
+/// What is reported of an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IndexStats {
+    /// Namespace of the index.
+    pub namespace: String,
+    /// `field` or `text`.
+    pub kind: &'static str,
+    /// Dotted path of its field; `None` for text of all fields.
+    pub field: Option<String>,
+    /// Values that a search of the present finds by it; `None` for one that memory had no room for.
+    pub documents: Option<usize>,
+    /// Bytes of memory that it takes.
+    pub bytes: usize,
 }
 
 impl Database {
@@ -65,6 +82,7 @@ impl Database {
             sequence: self.journal.sequence,
             epoch: self.header.epoch,
             vectors: self.vectors.stats(),
+            indexes: self.derived.stats(),
         }
     }
 }

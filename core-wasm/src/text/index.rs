@@ -71,6 +71,12 @@ impl Index {
         &self.current
     }
 
+    /// How many rows are neither retired nor erased.
+    #[must_use]
+    pub fn documents(&self) -> usize {
+        self.current.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Bytes of memory taken, give or take what the allocator adds.
     #[must_use]
     pub fn bytes(&self) -> usize {

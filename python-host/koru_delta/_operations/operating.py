@@ -63,6 +63,7 @@ class Operating(Operations):
             recovered_bytes=session.recovered_bytes,
             vector_index=self._config.vector_index,
             vectors=tuple(reports.vector_stats(held) for held in engine["vectors"]),
+            indexes=tuple(reports.IndexStats(**index) for index in engine["indexes"]),
             versions_dropped=engine["dropped"],
             last_compaction=self._upkeep.last,
         )

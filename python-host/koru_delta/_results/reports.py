@@ -41,6 +41,27 @@ def vector_stats(held: dict[str, Any]) -> VectorStats:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexStats:
+    """One index of a namespace.
+
+    Attributes:
+        namespace: The namespace.
+        kind: ``field``, which ``create_index`` made, or ``text``, which the first search or recall of
+            a namespace made, and which goes when memory runs short.
+        field: Dotted path of its field; None for the text of all fields.
+        documents: Values that are found by it; None for one that memory had no room for when the
+            database was opened, so that nothing uses it.
+        bytes: Memory that it takes.
+    """
+
+    namespace: str
+    kind: str
+    field: str | None
+    documents: int | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompactReport:
     """What a compaction came to.
 
@@ -122,6 +143,7 @@ class Stats:
         recovered_bytes: Bytes of a torn tail that were cut off when the database was opened.
         vector_index: How ``similar`` searches: as ``Config.vector_index`` says.
         vectors: One entry for each namespace and model that has vectors.
+        indexes: One entry for each index of a field or of text.
         versions_dropped: Versions that retention has dropped since the database was made.
         last_compaction: What the last compaction since it was opened came to; None before one.
     """
@@ -142,6 +164,7 @@ class Stats:
     recovered_bytes: int
     vector_index: str
     vectors: tuple[VectorStats, ...]
+    indexes: tuple[IndexStats, ...]
     versions_dropped: int
     last_compaction: CompactReport | None
 

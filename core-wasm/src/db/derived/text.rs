@@ -32,11 +32,16 @@ impl Strings {
     /// Each.
     pub(in crate::db) const EACH: [Self; 2] = [Self::All, Self::Contents];
 
-    fn index(self) -> Index {
+    /// The field that they are in; `None` for all fields.
+    pub(super) fn field(self) -> Option<&'static str> {
         match self {
-            Self::All => Index::new(),
-            Self::Contents => Index::of("content"),
+            Self::All => None,
+            Self::Contents => Some("content"),
         }
+    }
+
+    fn index(self) -> Index {
+        self.field().map_or_else(Index::new, Index::of)
     }
 }
 
