@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -484,6 +485,34 @@ async def test_a_failure_by_itself_is_an_issue(
     monkeypatch.undo()
     await db.compact()
     assert (await db.health()).healthy
+
+
+async def test_a_part_that_the_new_instance_refuses_while_the_next_is_made_ends_it(
+    open_file: FileOpener, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = await open_file()
+    for i in range(8):
+        await db.put("a", f"key{i}", f"{i}" * 500_000)
+    real = Successor.feed
+    fed = 0
+
+    def refuse_the_second(self: Successor, data: bytes, erasures: Any = None) -> int:
+        nonlocal fed
+        fed += 1
+        if fed == 2:
+            raise LimitExceededError("no memory for it")
+        return real(self, data, erasures)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Successor, "feed", refuse_the_second)
+        with pytest.raises(LimitExceededError, match="no memory for it"):
+            await db.compact()
+    assert fed == 2, "nothing is fed after one that was refused"
+    assert names_in(path.parent) == [path.name, f"{path.name}.lock"]
+    assert not [t for t in threading.enumerate() if "compaction" in t.name]
+    assert await db.get("a", "key7") == "7" * 500_000
+    assert (await db.compact()).versions_after == 8
+    assert (await db.verify()).ok
 
 
 KILLED = """
