@@ -229,7 +229,8 @@ impl Database {
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
         let chain = keyspace.chain_mut(namespace, key);
-        let previous = chain.latest().and_then(|place| versions.id(place));
+        let before = chain.as_ref().and_then(|chain| chain.latest());
+        let previous = before.and_then(|place| versions.id(place));
         let (kind, value) = (draft.kind, draft.value);
         let (model, causes) = (draft.model, draft.causes);
         let dimension = vector.len() / 4;
@@ -238,10 +239,12 @@ impl Database {
         let (record, digest) = fields.seal(&vector);
         link.add(&digest);
         let offset = journal.write(FrameType::Version, &[record.as_bytes(), &vector]);
-        let before = chain.latest();
         let latest = before.and_then(|place| versions.get(place)?.vector());
         let place = versions.push(record, timestamp, held, offset);
-        chain.push(place);
+        match chain {
+            Some(chain) => chain.push(place),
+            None => keyspace.insert(namespace, key, place),
+        }
         if let Some(before) = before {
             versions.follow(before, place);
         }

@@ -16,12 +16,6 @@ enum Places {
     Many(Vec<Place>),
 }
 
-impl Default for Chain {
-    fn default() -> Self {
-        Self(Places::Many(Vec::new()))
-    }
-}
-
 impl Chain {
     pub(super) fn places(&self) -> &[Place] {
         match &self.0 {
@@ -37,8 +31,12 @@ impl Chain {
 
     pub(super) fn push(&mut self, place: Place) {
         match &mut self.0 {
-            Places::One([first]) => self.0 = Places::Many(vec![*first, place]),
-            Places::Many(places) if places.is_empty() => self.0 = Places::One([place]),
+            Places::One([first]) => {
+                // No allocation is smaller than three places.
+                let mut places = Vec::with_capacity(3);
+                places.extend([*first, place]);
+                self.0 = Places::Many(places);
+            }
             Places::Many(places) => places.push(place),
         }
     }
@@ -85,10 +83,16 @@ impl Keyspace {
         self.0.iter().map(|(name, keys)| (&**name, keys))
     }
 
-    /// A key's versions, to be added to; an empty chain for a new key. Logarithmic.
+    /// A key's versions, to be added to. Logarithmic.
     #[inline(always)]
-    pub(super) fn chain_mut(&mut self, namespace: &str, key: &str) -> &mut Chain {
-        self.0.entry(namespace.into()).or_default().entry(key.into()).or_default()
+    pub(super) fn chain_mut(&mut self, namespace: &str, key: &str) -> Option<&mut Chain> {
+        self.0.get_mut(namespace)?.get_mut(key)
+    }
+
+    /// Adds a key, with its first version. Logarithmic.
+    pub(super) fn insert(&mut self, namespace: &str, key: &str, place: Place) {
+        let chain = Chain(Places::One([place]));
+        self.0.entry(namespace.into()).or_default().insert(key.into(), chain);
     }
 
     /// Removes a key and returns the places of its versions.

@@ -268,7 +268,8 @@ impl Database {
         let Self { keyspace, versions, vectors, derived, .. } = self;
         let fields = record.fields();
         let chain = keyspace.chain_mut(fields.namespace, fields.key);
-        let latest = chain.latest().and_then(|place| versions.id(place));
+        let before = chain.as_ref().and_then(|chain| chain.latest());
+        let latest = before.and_then(|place| versions.id(place));
         // Retention takes the first versions of a key away, damage any.
         let is_missing = |id: VersionId| versions.find(&id).is_none();
         let follows =
@@ -276,7 +277,6 @@ impl Database {
         if !follows || versions.find(&record.id()).is_some() {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
-        let before = chain.latest();
         let overwritten = before.and_then(|place| versions.get(place)?.vector());
         let held = if vector.is_empty() {
             None
@@ -287,7 +287,11 @@ impl Database {
         };
         let timestamp = fields.timestamp;
         let place = versions.push(record, timestamp, held, offset);
-        chain.push(place);
+        if let Some(chain) = chain {
+            chain.push(place);
+        } else if let Some(fields) = versions.record(place).map(Record::fields) {
+            keyspace.insert(fields.namespace, fields.key, place);
+        }
         if let Some(before) = before {
             versions.follow(before, place);
         }
