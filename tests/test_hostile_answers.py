@@ -31,14 +31,10 @@ GARBAGE = [b"\0", b"garbage", b"\xff" * 100, bytes(1000), b"[" * 100_000, b"KFRM
 def lie(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Change | None], None]:
     """From now on, replies to an opcode are changed before the session sees them."""
     changes: dict[int, Change] = {}
-    real_call, real_reading = WasmtimeHost.call, WasmtimeHost.call_reading
+    real_call = WasmtimeHost.call
 
-    def call(host: WasmtimeHost, opcode: int, request: bytes) -> Reply:
-        return changes.get(opcode, lambda reply: reply)(real_call(host, opcode, request))
-
-    def reading(host: WasmtimeHost, opcode: int, *arguments: Any) -> Reply | None:
-        reply = real_reading(host, opcode, *arguments)
-        return reply and changes.get(opcode, lambda reply: reply)(reply)
+    def call(host: WasmtimeHost, opcode: int, *arguments: Any) -> Reply:
+        return changes.get(opcode, lambda reply: reply)(real_call(host, opcode, *arguments))
 
     def set_change(opcode: int, change: Change | None) -> None:
         changes.clear()
@@ -46,7 +42,6 @@ def lie(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Change | None], None]
             changes[opcode] = change
 
     monkeypatch.setattr(WasmtimeHost, "call", call)
-    monkeypatch.setattr(WasmtimeHost, "call_reading", reading)
     return set_change
 
 

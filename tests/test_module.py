@@ -376,11 +376,13 @@ class Trapping:
         self.left = times
         real = WasmtimeHost.call
 
-        def trapping(host: WasmtimeHost, opcode: int, request: bytes) -> op.Reply:
+        def trapping(
+            host: WasmtimeHost, opcode: int, request: bytes, behind: int = 0
+        ) -> op.Reply:
             if self.left and opcode == op.GET:
                 self.left -= 1
                 raise host._lose("it trapped")
-            return real(host, opcode, request)
+            return real(host, opcode, request, behind)
 
         monkeypatch.setattr(WasmtimeHost, "call", trapping)
 

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite, nan
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 
 from koru_delta import _json
 from koru_delta._protocol import BATCH_ITEM, FLAG_DELETE, FLAG_KEEP, FLAG_PLAIN
@@ -260,22 +260,21 @@ def check_top_k(top_k: int) -> int:
     return top_k
 
 
-def where_bytes(where: object) -> bytes:
+def where_bytes(where: Any) -> bytes:
     """The JSON of a filter."""
+    if type(where) is dict and len(where) == 1:
+        # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
+        for name, value in where.items():
+            if type(name) is str and type(value) in _UNCHANGED:
+                try:
+                    return _json.dumps(where)
+                except (TypeError, ValueError):
+                    pass  # The place of what it refuses is found below.
     if not isinstance(where, dict):
         raise ValidationError(
             f"where is of type {type(where).__name__}, which is no dict",
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
         )
-    conditions: dict[Any, Any] = cast("Any", where)
-    if len(conditions) == 1 and type(conditions) is dict:
-        # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
-        ((name, value),) = conditions.items()
-        if type(name) is str and type(value) in _UNCHANGED:
-            try:
-                return _json.dumps(conditions)
-            except (TypeError, ValueError):
-                pass  # The place of what it refuses is found below.
     return _json.encode(where)[1]
 
 

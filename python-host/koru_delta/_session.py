@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -74,6 +75,9 @@ class Session(Loading):
         self._prepared: Storage | None = None
         self._fetcher: Fetcher | None = None
         self._guarded = config.path is not None or config.storage is not None
+        limit = config.max_disk_bytes
+        self._disk_room = math.inf if limit is None else limit - _FRAME_OVERHEAD_BYTES
+        """What the log may come to with a request that is about to be written."""
 
     # Opening and closing.
 
@@ -415,21 +419,21 @@ class Session(Loading):
         return await loop.run_in_executor(worker_threads(), call)
 
     def _check_writable(self, opcode: int, size: int) -> None:
+        log = self.log
+        if isinstance(log, CommitLog) and not log.poisoned and log.end + size <= self._disk_room:
+            return  # The way of nearly every write; if it is closed, the call itself says so.
         if not self.is_open:
-            return  # The call itself says so.
+            return
         if self.config.read_only:
             raise StorageError(
                 f"{self.config.file_path} is open read-only",
                 suggestion="open it without read_only to write",
             )
-        log = self.log
         if not isinstance(log, CommitLog):
             return
         self._refuse_poisoned()
-        limit = self.config.max_disk_bytes
-        if limit is not None and log.end + size + _FRAME_OVERHEAD_BYTES > limit:
-            if opcode in _SHRINKING:
-                return
+        if opcode not in _SHRINKING:
+            limit = self.config.max_disk_bytes
             raise LimitExceededError(
                 f"the file would grow past Config.max_disk_mb, {limit} bytes; it has {log.end}",
                 suggestion="raise Config.max_disk_mb; nothing was written",

@@ -30,7 +30,6 @@ from query_stores import (
     SqliteJson,
     encode,
     groups_of,
-    rows_of,
 )
 
 if TYPE_CHECKING:
@@ -269,14 +268,14 @@ async def compare(work: Workload, stores: Sequence[Any]) -> None:
             raise AssertionError(f"the contestants answer differently: {loop}{arguments}")
 
     def by_key(found: Any) -> Any:
-        return sorted(rows_of(found), key=lambda row: row[0])
+        return sorted(found, key=lambda row: row[0])
 
     asked = {"email": work.emails, "city": work.cities, "name": work.names}
     for turn in TURNS:
         for field, turns in asked.items():
             await alike(by_key, "equals", field, turns[turn][-1:])
         await alike(by_key, "tagged", work.tags[turn][-1:])
-        await alike(rows_of, "ranged", work.ranges[turn][-1:])
+        await alike(list, "ranged", work.ranges[turn][-1:])
         await alike(int, "counted", work.counts[turn][-1:])
     await alike(groups_of, "grouped")
 

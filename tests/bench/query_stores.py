@@ -154,7 +154,8 @@ class KoruDelta:
         db = self.database
         found: Rows = []
         for value in values:
-            found = rows_of(await db.query(NAMESPACE, {field: value}))
+            hits = await db.query(NAMESPACE, {field: value})
+            found = [(hit.key, hit.value) for hit in hits]
         return found
 
     async def tagged(self, tags: Sequence[str]) -> Rows:
@@ -165,7 +166,8 @@ class KoruDelta:
         found: Rows = []
         for low, high in ranges:
             where = {"age": {"$gte": low, "$lt": high}}
-            found = rows_of(await db.query(NAMESPACE, where, order_by="age", limit=PAGE))
+            hits = await db.query(NAMESPACE, where, order_by="age", limit=PAGE)
+            found = [(hit.key, hit.value) for hit in hits]
         return found
 
     async def counted(self, ranges: Sequence[Range]) -> int:
@@ -194,11 +196,6 @@ class KoruDelta:
 
     async def close(self) -> None:
         await self.database.close()
-
-
-def rows_of(found: Sequence[Any]) -> Rows:
-    """The hits of any contestant in one form."""
-    return [hit if isinstance(hit, tuple) else (hit.key, hit.value) for hit in found]
 
 
 def groups_of(found: Sequence[Any]) -> list[tuple[str, int, float]]:

@@ -5,6 +5,8 @@
 
 mod source;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
@@ -43,11 +45,11 @@ pub struct Select<'a> {
 
 /// How a selection was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Explanation {
+pub struct Explanation<'a> {
     /// `scan`, `index` or `index order`.
     pub path: &'static str,
     /// Field of the index.
-    pub index: Option<String>,
+    pub index: Option<Cow<'a, str>>,
     /// Values looked at.
     pub examined: usize,
     /// Values that matched, as far as they were looked at.
@@ -57,7 +59,7 @@ pub struct Explanation {
 }
 
 /// Records in order, and how they were found.
-pub type Selected<'a> = (Vec<&'a Record>, Explanation);
+pub type Selected<'a> = (Vec<&'a Record>, Explanation<'a>);
 
 impl Database {
     /// The records of a namespace's values that match, in order. Linear in the namespace's keys, or
@@ -94,20 +96,20 @@ impl Database {
                 match by_key(&order, equal.then_some(field)) {
                     Some(descending) => run.of_value((field, places), descending),
                     None => {
-                        run.by_index(field.to_owned());
+                        run.by_index(field.into());
                         run.sorted(run.visible(places), &order)?
                     }
                 }
             }
             Source::Index(field, places) => {
-                run.by_index(field);
+                run.by_index(field.into());
                 let places = places.into_iter();
                 let places = places.filter(|place| self.versions.is_visible(*place, horizon));
                 run.sorted(places, &order)?
             }
             Source::Ordered(field, index, descending, range) => {
                 run.explanation.path = "index order";
-                run.explanation.index = Some(field.to_owned());
+                run.explanation.index = Some(field.into());
                 let equal = by_key(&order, Some(field));
                 run.by_index_order((index, range.as_ref()), descending, (&order, equal))?
             }
@@ -226,7 +228,7 @@ struct Run<'a, 's> {
     offset: usize,
     limit: Option<usize>,
     horizon: u64,
-    explanation: Explanation,
+    explanation: Explanation<'a>,
 }
 
 impl<'a, 's> Run<'a, 's> {
@@ -309,14 +311,18 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     /// Notes that candidates are those of an index.
-    fn by_index(&mut self, fields: String) {
+    fn by_index(&mut self, fields: Cow<'a, str>) {
         self.explanation.path = "index";
         self.explanation.index = Some(fields);
     }
 
     /// Selects from the places of one value of an index, in the order of their keys.
-    fn of_value(&mut self, (field, places): (&str, &Places), descending: bool) -> Vec<&'a Record> {
-        self.by_index(field.to_owned());
+    fn of_value(
+        &mut self,
+        (field, places): (&'a str, &Places),
+        descending: bool,
+    ) -> Vec<&'a Record> {
+        self.by_index(field.into());
         let mut records = Vec::new();
         self.by_key(places, descending, &mut records);
         records.drain(..self.offset.min(records.len()));

@@ -1,5 +1,7 @@
 //! Control objects: the JSON part of a request.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -175,8 +177,8 @@ pub(super) struct QueryControl {
 
 impl QueryControl {
     /// The order as JSON.
-    pub(super) fn order(&self) -> Vec<u8> {
-        order_json(&self.order_by)
+    pub(super) fn order(&self) -> Cow<'static, [u8]> {
+        if self.order_by.is_empty() { Cow::Borrowed(b"[]") } else { order_json(&self.order_by).into() }
     }
 }
 

@@ -188,12 +188,12 @@ impl FieldIndex {
         self.keys.read(&self.field, value);
         let mut removed_any = self.keys.wide && self.wide.remove(&place);
         for key in self.keys.iter() {
-            let Some(places) = self.map.get_mut(key) else { continue };
-            let (removed, was_last) = places.remove(place, names);
+            let Entry::Occupied(mut entry) = self.map.entry(Key::from(key)) else { continue };
+            let (removed, was_last) = entry.get_mut().remove(place, names);
             self.places -= usize::from(removed);
             removed_any |= removed;
-            if was_last && let Some((key, _)) = self.map.remove_entry(key) {
-                self.key_bytes -= key.bytes();
+            if was_last {
+                self.key_bytes -= entry.remove_entry().0.bytes();
             }
         }
         if removed_any {
@@ -286,7 +286,7 @@ impl FieldIndex {
     /// The documents that stand at an encoded value, each once, if they are all in one set.
     pub fn run_of(&self, value: &[u8]) -> Option<Run<'_>> {
         let key = value.get(..MAX_INDEX_KEY_BYTES).unwrap_or(value);
-        let entry = self.map.get_key_value(key).filter(|_| self.wide.is_empty());
+        let entry = self.map.get_key_value(&Key::from(key)).filter(|_| self.wide.is_empty());
         entry.map(Run::of)
     }
 
@@ -300,7 +300,7 @@ impl FieldIndex {
         let points = points.iter().map(|point| point.get(..MAX_INDEX_KEY_BYTES).unwrap_or(point));
         let points = points.filter(move |point| last.replace(point) != Some(point)); // cut, equal
         let range = range.into_iter().flatten().map(|(_, places)| places);
-        points.filter_map(|point| self.map.get(point)).chain(range)
+        points.filter_map(|point| self.map.get(&Key::from(point))).chain(range)
     }
 
     /// The keys of a range with their sets, unless nothing can lie in it.
@@ -317,7 +317,7 @@ impl FieldIndex {
                 Bound::Included(high) | Bound::Excluded(high),
             ) => low >= high,
         };
-        (!empty).then(|| self.map.range::<[u8], _>((low, high)))
+        (!empty).then(|| self.map.range((low.map(Key::from), high.map(Key::from))))
     }
 }
 

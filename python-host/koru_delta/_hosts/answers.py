@@ -19,10 +19,8 @@ _FILE_MAGIC: Final = b"\x89KORU\r\n\x1a"
 _FRAME_MAGIC: Final = int.from_bytes(b"KFRM", "little")
 _FRAME_HEADER_BYTES: Final = 40
 _COMMIT: Final = 2
-_unpack_frame: Final = Struct("<II8xQ").unpack_from
-"""Magic, payload length and sequence of a frame."""
-_unpack_claim: Final = Struct("<8xI12xQ").unpack_from
-"""Type with the zeros behind it, and durable sequence of a frame."""
+_unpack_frame: Final = Struct("<III4xQQ").unpack_from
+"""Magic, payload length, type with the zeros behind it, sequence and durable sequence."""
 
 
 class Progress(NamedTuple):
@@ -51,15 +49,13 @@ def check_frames(reply: Reply, after: int) -> None:
             nothing as durable that comes after ``after``.
     """
     status, _flags, _payload, frames, upto = reply
-    at = last = 0
+    at = kind = durable = 0
     try:
         for expected in range(after + 1, upto + 1):
-            magic, length, sequence = _unpack_frame(frames, at)
+            magic, length, kind, sequence, durable = _unpack_frame(frames, at)
             if magic != _FRAME_MAGIC or sequence != expected:
                 raise _unsound("it handed over something else than the frames of a write")
-            last = at
             at += _FRAME_HEADER_BYTES + (length + 7 & ~7)
-        kind, durable = _unpack_claim(frames, last)
     except error:
         raise _unsound("it handed over half a frame") from None
     if at != len(frames) or kind != _COMMIT or durable > after or status:

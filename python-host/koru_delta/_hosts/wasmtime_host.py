@@ -32,6 +32,8 @@ from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
 _MASK: Final = 0xFFFF_FFFF
+_REPLY_HEADER_BYTES: Final = REPLY_HEADER.size
+_unpack_reply: Final = REPLY_HEADER.unpack_from
 _EXPORTS: Final = {
     "memory": None,
     "koru_abi_version": ("", "i32"),
@@ -116,7 +118,8 @@ class WasmtimeHost:
 
         ``expected_bytes`` is how much :meth:`call_reading` will hand over to be kept.
         """
-        self._runtime = runtime = runtime or shared_runtime()
+        runtime = runtime or shared_runtime()
+        self._clock = runtime.clock
         self._timeout_ticks = math.ceil(timeout / TICK_SECONDS) + 1 if timeout else _NEVER
         self._armed_at = -1
         self._lost: InstanceLostError | None = None
@@ -167,41 +170,19 @@ class WasmtimeHost:
             self._refresh(0)
         return self._size
 
-    def call(self, opcode: int, request: bytes) -> Reply:
-        """Carry out one request: one call, and a copy in each direction."""
+    def call(self, opcode: int, request: bytes, behind: int = 0) -> Reply:
+        """Carry out one request: one call, and a copy in each direction.
+
+        ``behind`` bytes of it are in the request buffer already, after where ``request`` will be.
+        """
         size = len(request)
-        if self._armed_at != self._runtime.clock.ticks:
+        if self._armed_at != self._clock.ticks:
             self._arm()
         if size > self._capacity:
             self._reserve(size)
         start = self._buffer
         self._view[start : start + size] = request
-        return self._enter(opcode, size)
-
-    def call_reading(
-        self, opcode: int, head: bytes, size: int, read: Callable[[memoryview], int]
-    ) -> Reply | None:
-        """Carry out a request whose last bytes are read to where it is handed over."""
-        if self._armed_at != self._runtime.clock.ticks:
-            self._arm()
-        whole = len(head) + size
-        if whole > self._capacity:
-            self._reserve(whole)
-        start = self._buffer
-        body = start + len(head)
-        self._view[start:body] = head
-        with self._view[body : start + whole] as window:
-            if read(window) != size:
-                return None
-        reply = self._enter(opcode, whole)
-        if self._prefault is not None:
-            self._prefault.follow(
-                memory_address(self._memory, self._store), self.memory_bytes, size
-            )
-        return reply
-
-    def _enter(self, opcode: int, size: int) -> Reply:
-        """Call with the request in the buffer, and copy out what came of it."""
+        size += behind
         words = self._words
         words[0] = opcode
         words[4] = size
@@ -210,10 +191,10 @@ class WasmtimeHost:
         if size > _KEPT_REQUEST_BYTES:
             self._capacity = 0
         header = words[0] & _MASK
-        if header + REPLY_HEADER.size > self._size:
-            self._refresh(header + REPLY_HEADER.size)
-        status, flags, payload, payload_len, journal, journal_len, sequence = (
-            REPLY_HEADER.unpack_from(self._view, header)
+        if header + _REPLY_HEADER_BYTES > self._size:
+            self._refresh(header + _REPLY_HEADER_BYTES)
+        status, flags, payload, payload_len, journal, journal_len, sequence = _unpack_reply(
+            self._view, header
         )
         payload_end = payload + payload_len
         journal_end = journal + journal_len
@@ -222,6 +203,26 @@ class WasmtimeHost:
         view = self._view
         frames = view[journal:journal_end].tobytes() if journal_len else b""
         return status, flags, view[payload:payload_end].tobytes(), frames, sequence
+
+    def call_reading(
+        self, opcode: int, head: bytes, size: int, read: Callable[[memoryview], int]
+    ) -> Reply | None:
+        """Carry out a request whose last bytes are read to where it is handed over."""
+        if self._armed_at != self._clock.ticks:
+            self._arm()
+        whole = len(head) + size
+        if whole > self._capacity:
+            self._reserve(whole)
+        start = self._buffer
+        with self._view[start + len(head) : start + whole] as window:
+            if read(window) != size:
+                return None
+        reply = self.call(opcode, head, size)
+        if self._prefault is not None:
+            self._prefault.follow(
+                memory_address(self._memory, self._store), self.memory_bytes, size
+            )
+        return reply
 
     def fill(self, address: int, parts: Iterable[memoryview]) -> None:
         """Copy bytes, one part after the other, to an address that the module gave."""
@@ -242,13 +243,13 @@ class WasmtimeHost:
             self._size = 0
             del self._invoke, self._function, self._words
             self._store.close()
-            self._runtime.clock.release()
+            self._clock.release()
 
     def _arm(self) -> None:
         """Give the calls until the next tick their deadline, unless there may be none."""
         if self._lost is not None:
             raise self._lost
-        self._armed_at = self._runtime.clock.ticks
+        self._armed_at = self._clock.ticks
         self._store.set_epoch_deadline(self._timeout_ticks)
 
     def _reserve(self, size: int) -> None:

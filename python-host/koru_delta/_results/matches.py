@@ -13,9 +13,9 @@ from koru_delta._results.versions import BYTES_VALUE, JSON_VALUE, RECORD
 from koru_delta._times import to_datetime
 
 _lengths: Final = Struct("<40xHHHHI4xB").unpack_from
-_ONE: Final = b"\1\0\0\0"
+_count_and_lengths: Final = Struct("<I44xHHHHI4xB").unpack_from
 _ONE_AT: Final = 8
-"""Of a reply of one version: its count, and where the record begins."""
+"""Where the record begins in a reply of one version."""
 _NAMES_AT: Final = RECORD.size
 _LATER: Final = frozenset({"namespace", "version_id", "timestamp"})
 _UNSAID: Final[dict[str, Any]] = {"snippet": None, "highlights": ()}
@@ -111,10 +111,12 @@ def _fill(found: _Found, name: str) -> Any:
 
 def records_from_payload(payload: bytes) -> list[Record]:
     """The records of a reply of versions."""
-    if len(payload) > _ONE_AT and payload[:4] == _ONE:
+    if len(payload) > _ONE_AT:
         # Most often there is one: its way is the other one's, without lists.
-        namespace_len, key_len, model_len, causes, value_len, kind = _lengths(payload, _ONE_AT)
-        if kind == JSON_VALUE:
+        count, namespace_len, key_len, model_len, causes, value_len, kind = _count_and_lengths(
+            payload
+        )
+        if count == 1 and kind == JSON_VALUE:
             key_at = _ONE_AT + _NAMES_AT + namespace_len
             key_end = key_at + key_len
             value_at = key_end + model_len + 16 * causes
