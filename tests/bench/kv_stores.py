@@ -66,10 +66,12 @@ class SqliteLatest:
     )
     GET = "SELECT value FROM documents WHERE key = ?"
 
-    def __init__(self, path: Path | None = None, synchronous: str | None = None) -> None:
+    def __init__(
+        self, path: Path | None = None, synchronous: str | None = None, journal: str = "WAL"
+    ) -> None:
         self.connection = sqlite3.connect(path or ":memory:", isolation_level=None)
         if synchronous is not None:
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute(f"PRAGMA journal_mode = {journal}")
             self.connection.execute(f"PRAGMA synchronous = {synchronous}")
         self.connection.execute(
             "CREATE TABLE documents (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
@@ -212,17 +214,17 @@ class Diskcache:
 
 
 class BareAppend:
-    """Not a store: appends 256 bytes to a file and syncs it, the floor under a durable put."""
+    """Not a store: appends bytes to a file and syncs it, the floor under a durable put."""
 
-    PAYLOAD = b"\xa5" * 256
-
-    def __init__(self, path: Path, *, data_only: bool = False) -> None:
+    def __init__(self, path: Path, *, data_only: bool = False, size: int = 256) -> None:
+        self.payload = b"\xa5" * size
         self.descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         self.sync = os.fdatasync if data_only and hasattr(os, "fdatasync") else os.fsync
 
-    def appends(self, count: int) -> None:
-        descriptor, sync, payload = self.descriptor, self.sync, self.PAYLOAD
-        for _ in range(count):
+    def appends(self, count: int, of: int = 1) -> None:
+        """Syncs after every payload, or every `of` payloads."""
+        descriptor, sync, payload = self.descriptor, self.sync, self.payload * of
+        for _ in range(count // of):
             os.write(descriptor, payload)
             sync(descriptor)
 

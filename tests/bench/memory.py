@@ -6,7 +6,8 @@ all, and a vector is looked up in a table, so that nobody's embedding is counted
 memory_data.py. The peers rank by vector; koru-delta by words and vector, age and importance.
 
 A measurement adds, or recalls, a number of times, and is the median of these. Memories are added
-when the smallest size is held. mem0ai takes part at that size alone, since it writes its whole
+when the smallest size is held; beside them stands what the disk takes by itself to append and sync
+as many bytes as the synced file of koru-delta gains with a memory. mem0ai takes part at that size alone, since it writes its whole
 index for each memory; the stores of LangGraph, which compare all vectors, up to their `most`.
 """
 
@@ -19,14 +20,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import memory_stores
-from harness import MS, AbsoluteTarget, Context, Operation, Probe, RatioTarget, Section
+from harness import MS, OURS, AbsoluteTarget, Context, Operation, Probe, RatioTarget, Section
 from kv import settled
+from kv_stores import BareAppend
 from machine import installed
 from memory_data import Table, questions, remarks
 from memory_stores import CHROMA, IN_MEMORY, MEM0, OURS_DURABLE, SQLITE, TOP, new_folder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
 SIZES = (1_000, 10_000, 50_000)
 SIZES_QUICK = (1_000,)
@@ -39,6 +42,7 @@ SPARE = 1_000
 ADD = Operation(f"add to {SIZES[0]:,}", MS)
 RECALLS = {size: Operation(f"recall among {size:,}", MS) for size in SIZES}
 SMALL, _, LARGE = RECALLS.values()
+BARE = "as many bytes appended, and fdatasync"
 ABSOLUTE_TARGETS = (
     AbsoluteTarget(ADD.name, 0.1),
     AbsoluteTarget(ADD.name, 0.4, OURS_DURABLE),
@@ -71,7 +75,7 @@ async def run(context: Context) -> Section:
             for target in ABSOLUTE_TARGETS
             if target.operation in (ADD.name, *(RECALLS[size].name for size in sizes))
         ],
-        order=list(memory_stores.STORES),
+        order=[OURS, OURS_DURABLE, BARE],
     )
     if importlib.util.find_spec("numpy") is None:
         section.notes.append("numpy is not installed, which makes the vectors.")
@@ -100,6 +104,10 @@ async def run(context: Context) -> Section:
                 section.add(RECALLS[size].name, name, recalling(store.recall, asked))
                 if size == SIZES[0]:
                     section.add(ADD.name, name, adding(store.add, spare))
+                    if name == OURS_DURABLE:
+                        bare = await bare_append(store, folder, spare[0])
+                        stores.append(bare)
+                        section.add(ADD.name, BARE, timed(lambda _: bare.appends(1), spare))
             order = context.random(f"memory/{size}")
             operations = [RECALLS[size], ADD] if size == SIZES[0] else [RECALLS[size]]
             await section.run_rounds(rounds, order, operations)
@@ -107,6 +115,14 @@ async def run(context: Context) -> Section:
             for store in stores:
                 await settled(store.close())
     return section
+
+
+async def bare_append(store: Any, folder: Path, text: str) -> BareAppend:
+    """What appends to a file as many bytes as remembering a text adds to that of a store."""
+    before = await store.disk_bytes()
+    await store.add(text, 0.5)
+    size = await store.disk_bytes() - before
+    return BareAppend(folder / "bare", data_only=True, size=size)
 
 
 def recalling(recall: Callable[[str], Any], asked: Sequence[str]) -> Probe:

@@ -74,6 +74,10 @@ class KoruDelta:
 class KoruDeltaDurable(KoruDelta):
     is_durable = True
 
+    async def disk_bytes(self) -> int:
+        size: int = (await self.database.stats()).disk_bytes
+        return size
+
 
 class Chroma:
     """A collection on disk, with the vectors given beside the texts."""
