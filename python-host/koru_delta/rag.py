@@ -56,7 +56,7 @@ _T = TypeVar("_T")
 _NAMESPACE: Final = "documents"
 _CHUNK_SIZE: Final = 512
 _OVERLAP: Final = 64
-_WEIGHT: Final = 0.7
+_WEIGHT: Final = 0.65
 """Measured to be no worse than words or vectors alone, on any of several kinds of questions; from
 0.55 to 0.75 it matters little. See ``tests/bench/retrieval.py``."""
 
