@@ -8,39 +8,51 @@ pub(super) struct Lift {
     weights: [f64; 3],
     now_us: u64,
     half_life_us: f64,
+    /// The weights over their sum, and half-lives in a microsecond: bounds are found with these, without
+    /// dividing, and have slack for what that rounds differently.
+    shares: [f64; 3],
+    half_lives: f64,
 }
 
 impl Lift {
     /// With weights of relevance, recency and importance, of which one is not 0, at a time, for a
     /// positive half-life; both in microseconds.
     pub(super) fn new(weights: [f64; 3], now_us: u64, half_life_us: f64) -> Self {
-        Self { weights, now_us, half_life_us }
+        let sum: f64 = weights.iter().sum();
+        let shares = weights.map(|weight| weight / sum);
+        // Finite, so that no age at all stays none.
+        let half_lives = half_life_us.recip().min(f64::MAX);
+        Self { weights, now_us, half_life_us, shares, half_lives }
     }
 
     /// The factor, at most 1, and the recency, of what was written at a time.
     pub(super) fn of(&self, written_us: u64, importance: f64) -> (f64, f64) {
-        let recency = (-self.age(written_us)).exp2();
-        (self.factor(recency, importance), recency)
+        let recency = (-(self.age_us(written_us) / self.half_life_us)).exp2();
+        let [first, second, third] = self.weights;
+        let mean = (first + second * recency + third * importance) / (first + second + third);
+        (mean.min(1.0), recency)
     }
 
     /// What the factor cannot exceed, give or take nothing: it is at most a hundredth more, and found
     /// without raising anything to a power.
     #[inline]
     pub(super) fn at_most(&self, written_us: u64, importance: f64) -> f64 {
-        self.factor(power_at_most(self.age(written_us)), importance) * SLACK
+        let [first, second, third] = self.shares;
+        let recency = power_at_most(self.age_us(written_us) * self.half_lives);
+        (first + second * recency + third * importance).min(1.0) * SLACK
     }
 
-    /// In half-lives.
-    fn age(&self, written_us: u64) -> f64 {
+    /// What the factor cannot exceed at any age.
+    #[inline]
+    pub(super) fn at_any_age(&self, importance: f64) -> f64 {
+        let [first, second, third] = self.shares;
+        (first + second + third * importance).min(1.0) * SLACK
+    }
+
+    fn age_us(&self, written_us: u64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "an age, for its half-lives")]
         let age = self.now_us.saturating_sub(written_us) as f64;
-        age / self.half_life_us
-    }
-
-    fn factor(&self, recency: f64, importance: f64) -> f64 {
-        let [first, second, third] = self.weights;
-        let mean = (first + second * recency + third * importance) / (first + second + third);
-        mean.min(1.0)
+        age
     }
 }
 
@@ -78,6 +90,7 @@ mod tests {
             let written = 2_000_000_000 - (age * 1e6) as u64;
             let (factor, _) = lift.of(written, importance);
             prop_assert!(lift.at_most(written, importance) >= factor);
+            prop_assert!(lift.at_any_age(importance) >= factor);
         }
     }
 
@@ -88,5 +101,7 @@ mod tests {
         assert_eq!(lift.of(9, 1.0), (1.0, 1.0)); // The clock went back.
         assert!(lift.at_most(5, 1.0) >= 1.0);
         assert_eq!(power_at_most(f64::INFINITY), f64::MIN_POSITIVE);
+        let brief = Lift::new([0.0, 1.0, 0.0], 5, f64::MIN_POSITIVE / 4.0);
+        assert!(brief.at_most(5, 1.0) >= brief.of(5, 1.0).0);
     }
 }

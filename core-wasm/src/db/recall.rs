@@ -231,7 +231,7 @@ impl<'a> Recall<'a> {
 
     fn check(&self) -> Result<()> {
         let fits = self.weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0)
-            && self.weights.iter().sum::<f64>() > 0.0
+            && (f64::MIN_POSITIVE..f64::INFINITY).contains(&self.weights.iter().sum())
             && self.half_life_us > 0.0
             && (0.0..=1.0).contains(&self.vector_share)
             && (-1.0..=1.0).contains(&self.min_cosine)

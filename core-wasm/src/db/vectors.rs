@@ -23,6 +23,7 @@ use filters::Filters;
 pub(super) use search::Near;
 pub use search::{Found, Similar};
 pub(super) use weighing::Weighing;
+use weighing::Facts;
 
 /// Where a version's vector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +54,8 @@ struct Set {
     /// The version of each row.
     places: Vec<Place>,
     filters: Filters,
-    /// The number of each row's version that recalls asked for; NaN where that is still to be read.
-    importances: Vec<f64>,
+    /// What recalls asked for of each row's version.
+    facts: Vec<Facts>,
     /// How the last search went.
     path: Option<Path>,
 }
@@ -151,7 +152,7 @@ impl Vectors {
             set.rows = Rows::new(self.metric, dimension);
             set.graph = set.graph.take().map(|_| Hnsw::default());
             set.filters.forget_all();
-            set.importances.clear();
+            set.facts.clear();
             return Ok(index);
         }
         let set = Set {
@@ -161,7 +162,7 @@ impl Vectors {
             graph: (self.mode == Mode::Hnsw).then(Hnsw::default),
             places: Vec::new(),
             filters: Filters::default(),
-            importances: Vec::new(),
+            facts: Vec::new(),
             path: None,
         };
         let index = self.sets.len();
@@ -269,8 +270,8 @@ impl Vectors {
                 *slot = place;
             }
             set.filters.revisit(at.row);
-            if let Some(known) = set.importances.get_mut(row) {
-                *known = f64::NAN;
+            if let Some(known) = set.facts.get_mut(row) {
+                *known = Facts::UNKNOWN;
             }
             if let Some(timestamp) = timestamp {
                 self.pending.push_back(Change { timestamp, at, added: true });
@@ -356,7 +357,7 @@ impl Vectors {
                 bytes: set.rows.bytes()
                     + graph.map_or(0, Hnsw::bytes)
                     + 4 * set.places.capacity()
-                    + 8 * set.importances.capacity(),
+                    + size_of::<Facts>() * set.facts.capacity(),
                 path: set.path.map(|path| match path {
                     Path::Exact => "exact",
                     Path::Quantized => "quantized",

@@ -107,10 +107,13 @@ impl<'a> Ranking<'a> {
 
     /// Takes a memory that is not among the near ones.
     fn take(&mut self, by_text: f64, place: Place, importance: f64) {
+        // First what costs least: most cannot be among the best at any age.
+        if self.most(by_text, self.lift.at_any_age(importance)) < self.best.floor() {
+            return;
+        }
         let Some(version) = self.versions.get(place) else { return };
         let (lift, _) = self.lift.of(version.timestamp, importance);
-        let by_words = (1.0 - self.share) * by_text * lift;
-        let most = by_words + self.beyond.max(self.far * lift);
+        let most = self.most(by_text, lift);
         if most < self.best.floor() || !self.asked.places.contains(&place) {
             return;
         }
@@ -120,6 +123,12 @@ impl<'a> Ranking<'a> {
         } else {
             self.look_at(&waiting);
         }
+    }
+
+    /// What one that is not among the near ones can reach.
+    #[inline(always)]
+    fn most(&self, by_text: f64, lift: f64) -> f64 {
+        (1.0 - self.share) * by_text * lift + self.beyond.max(self.far * lift)
     }
 
     /// Finds out the score of a memory that is not among the near ones.

@@ -24,23 +24,40 @@ impl Weighing<'_> {
     }
 }
 
+/// What weighs a version. Kept by row: those of versions lie far apart.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    /// When it was written.
+    pub(super) timestamp: u64,
+    /// Its number; NaN if nothing of it is known yet.
+    pub(super) number: f64,
+}
+
+impl Facts {
+    pub(super) const UNKNOWN: Self = Self { timestamp: 0, number: f64::NAN };
+}
+
 /// Ranks the rows of a set.
 pub(super) struct Weigher<'a> {
     pub(super) weighing: &'a Weighing<'a>,
     pub(super) places: &'a [Place],
-    pub(super) numbers: &'a [f64],
+    pub(super) facts: &'a [Facts],
     pub(super) versions: &'a Versions,
 }
 
 impl Weigher<'_> {
-    /// The time and the number of a row's version.
     #[inline]
-    fn facts(&self, row: u32) -> Option<(u64, f64)> {
+    fn facts(&self, row: u32) -> Option<Facts> {
         let at = usize::try_from(row).ok()?;
+        let known = self.facts.get(at).copied().filter(|facts| !facts.number.is_nan());
+        known.or_else(|| self.read(at))
+    }
+
+    #[cold]
+    fn read(&self, at: usize) -> Option<Facts> {
         let place = *self.places.get(at)?;
-        let version = self.versions.get(place)?;
-        let known = self.numbers.get(at).copied().filter(|number| !number.is_nan());
-        Some((version.timestamp, known.or_else(|| (self.weighing.number)(place))?))
+        let timestamp = self.versions.get(place)?.timestamp;
+        Some(Facts { timestamp, number: (self.weighing.number)(place)? })
     }
 }
 
@@ -49,7 +66,7 @@ impl vector::Weigh for Weigher<'_> {
         if cosine <= 0.0 || f64::from(cosine) < self.weighing.least {
             return None;
         }
-        let (timestamp, number) = self.facts(row)?;
+        let Facts { timestamp, number } = self.facts(row)?;
         let (lift, _) = self.weighing.lift.of(timestamp, number);
         #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
         let weighed = (f64::from(cosine) * lift) as f32;
@@ -58,8 +75,8 @@ impl vector::Weigh for Weigher<'_> {
 
     #[inline]
     fn most(&self, row: u32) -> f32 {
-        let facts = self.facts(row);
-        let most = facts.map_or(1.0, |(time, number)| self.weighing.lift.at_most(time, number));
+        let bound = |facts: Facts| self.weighing.lift.at_most(facts.timestamp, facts.number);
+        let most = self.facts(row).map_or(1.0, bound);
         #[expect(clippy::cast_possible_truncation, reason = "with a slack")]
         let most = most as f32;
         most
