@@ -376,9 +376,7 @@ class Trapping:
         self.left = times
         real = WasmtimeHost.call
 
-        def trapping(
-            host: WasmtimeHost, opcode: int, request: bytes, behind: int = 0
-        ) -> op.Reply:
+        def trapping(host: WasmtimeHost, opcode: int, request: bytes, behind: int = 0) -> op.Reply:
             if self.left and opcode == op.GET:
                 self.left -= 1
                 raise host._lose("it trapped")

@@ -36,6 +36,7 @@ _MAX_THRESHOLD: Final = 3.0e38
 _EMBED_BYTES: Final = 4 * 1024 * 1024
 """Vectors and values of one commit of a batch of vectors."""
 _UNCHANGED: Final = frozenset({str, int, bool, type(None)})
+_DICT: Final[Any] = dict
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -262,7 +263,7 @@ def check_top_k(top_k: int) -> int:
 
 def where_bytes(where: Any) -> bytes:
     """The JSON of a filter."""
-    if type(where) is dict and len(where) == 1:
+    if type(where) is _DICT and len(where) == 1:
         # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
         for name, value in where.items():
             if type(name) is str and type(value) in _UNCHANGED:

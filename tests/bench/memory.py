@@ -7,8 +7,9 @@ memory_data.py. The peers rank by vector; koru-delta by words and vector, age an
 
 A measurement adds, or recalls, a number of times, and is the median of these. Memories are added
 when the smallest size is held; beside them stands what the disk takes by itself to append and sync
-as many bytes as the synced file of koru-delta gains with a memory. mem0ai takes part at that size alone, since it writes its whole
-index for each memory; the stores of LangGraph, which compare all vectors, up to their `most`.
+as many bytes as the synced file of koru-delta gains with a memory. mem0ai takes part at that size
+alone, since it writes its whole index for each memory; the stores of LangGraph, which compare all
+vectors, up to their `most`.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ async def run(context: Context) -> Section:
                     if name == OURS_DURABLE:
                         bare = await bare_append(store, folder, spare[0])
                         stores.append(bare)
-                        section.add(ADD.name, BARE, timed(lambda _: bare.appends(1), spare))
+                        section.add(ADD.name, BARE, appending(bare, spare))
             order = context.random(f"memory/{size}")
             operations = [RECALLS[size], ADD] if size == SIZES[0] else [RECALLS[size]]
             await section.run_rounds(rounds, order, operations)
@@ -134,6 +135,11 @@ def adding(add: Callable[[str, float], Any], spare: Sequence[str]) -> Probe:
     """A probe that times the adding of the next texts, each by itself."""
     importances = itertools.cycle((0.2, 0.5, 0.9))
     return timed(lambda text: add(text, next(importances)), spare)
+
+
+def appending(bare: BareAppend, spare: Sequence[str]) -> Probe:
+    """A probe that times an append and its sync, as often as a text is added."""
+    return timed(lambda _text: bare.appends(1), spare)
 
 
 def timed(act: Callable[[str], object], texts: Sequence[str]) -> Callable[[], Awaitable[float]]:

@@ -5,9 +5,9 @@ alone, and by both at several weights; retrieval_data.py says what the documents
 recall@5 is the share of questions with an answer among the first five chunks, MRR the mean of 1 /
 rank of the first answer among the first ten.
 
-The weight that a RAG comes with was chosen by half of the questions: recall@5 and MRR, added up, are
-largest with it. Which half a question belongs to, a hash of its text says. Targets are held against
-the other half.
+The weight that a RAG comes with was chosen by half of the questions: recall@5 and MRR, added up,
+are largest with it. Which half a question belongs to, a hash of its text says. Targets are held
+against the other half.
 
 Vectors come from all-MiniLM-L6-v2 where it is
 installed, as in vector_data.py; they are made beforehand and kept, so no time has them in it.

@@ -22,8 +22,8 @@ use filters::Filters;
 
 pub(super) use search::Near;
 pub use search::{Found, Similar};
-pub(super) use weighing::Weighing;
 use weighing::Facts;
+pub(super) use weighing::Weighing;
 
 /// Where a version's vector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

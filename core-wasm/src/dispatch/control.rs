@@ -178,7 +178,11 @@ pub(super) struct QueryControl {
 impl QueryControl {
     /// The order as JSON.
     pub(super) fn order(&self) -> Cow<'static, [u8]> {
-        if self.order_by.is_empty() { Cow::Borrowed(b"[]") } else { order_json(&self.order_by).into() }
+        if self.order_by.is_empty() {
+            Cow::Borrowed(b"[]")
+        } else {
+            order_json(&self.order_by).into()
+        }
     }
 }
 

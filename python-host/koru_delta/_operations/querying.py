@@ -71,9 +71,7 @@ class TimedReads(Operations):
                 raise_error(reply, namespace, key, item="query")
         return reply
 
-    def _read_quickly(
-        self, kind: tuple[object, ...], opcode: int, request: bytes
-    ) -> Reply | None:
+    def _read_quickly(self, kind: tuple[object, ...], opcode: int, request: bytes) -> Reply | None:
         """The reply to what took little the last time; None if a thread is to ask for it."""
         if kind not in self._quick:
             return None

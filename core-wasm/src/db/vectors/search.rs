@@ -306,8 +306,7 @@ impl Vectors {
         }
         let seen = visible.as_deref().map_or(Filter::Current, Filter::Bitmap);
         let tie = |one: u32, other: u32| key_order(places, versions, one, other);
-        let weigher =
-            weighing.map(|weighing| Weigher { weighing, places, facts, versions });
+        let weigher = weighing.map(|weighing| Weigher { weighing, places, facts, versions });
         let answer = vector::search(
             rows,
             &query,
