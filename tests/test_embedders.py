@@ -455,6 +455,13 @@ WRONG: list[tuple[Any, str]] = [
     ([[1.0, 2.0], [1.0, 2.0], [-INF, INF]], "component 0 of the vector of text 2 is -inf"),
     (np.array([[1, 2], [1, INF], [NAN, 2]]), "component 1 of the vector of text 1 is inf"),
     (np.array([[1, 2], [1, 2], [1, 1e300]]), "component 1 of the vector of text 2 is inf"),
+    (
+        np.array([[1, 2], [1, NAN], [1, 2]], np.float32),
+        "component 1 of the vector of text 1 is nan",
+    ),
+    (np.ones((4, 2), np.float32), "4 vectors for 3 texts"),
+    ([np.ones(2, np.float32), np.ones(1, np.float32), np.ones(2, np.float32)], "row 1 .* 1 comp"),
+    ([np.ones(2, np.float32), np.full(2, INF, np.float32)] * 2, "4 vectors for 3 texts"),
 ]
 
 
@@ -472,6 +479,14 @@ async def test_a_wrong_result_is_refused_with_the_numbers(
         await adapter.documents(TEXTS)
     assert caught.value.suggestion
     assert adapter.dimension is None
+
+
+@pytest.mark.parametrize("form", [np.asarray, list], ids=["matrix", "rows"])
+@pytest.mark.parametrize("number", [0.0, 1.5, 3.0e38])  # The squares of the last are infinite.
+async def test_float32_of_any_finite_size_is_taken(form: Any, number: float) -> None:
+    given = np.full((3, 4), number, np.float32)
+    taken = await adapt(lambda _: form(given)).documents(TEXTS)
+    assert np.array_equal(np.array([np.frombuffer(row, np.float32) for row in taken]), given)
 
 
 async def test_a_function_of_one_text_is_told_of_per_text() -> None:

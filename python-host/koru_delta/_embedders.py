@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from koru_delta._arguments import check_text
 from koru_delta._vectors import Matrix
@@ -28,6 +28,7 @@ Vectors: TypeAlias = Any
 """A two-dimensional NumPy array, or a list of buffers of float32."""
 
 _BATCH_SIZE: Final = 64
+_LIST: Final[Any] = list
 _HAS_THREADS: Final = sys.platform != "emscripten"
 _BY_NAME: Final = "for the name of a model give koru_delta.utils.sentence_transformer(name)"
 _ACCEPTED: Final = (
@@ -293,20 +294,19 @@ def _call(call: Callable[[list[str]], Any], texts: list[str]) -> Any:
         raise RuntimeError("the embedder raised StopIteration") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
+class _Where(NamedTuple):
     """Which texts a call was about."""
 
     name: str
     start: int
-    count: int
+    texts: int
     total: int
     size: int
 
     def __str__(self) -> str:
         if self.total == 1:
             return f"embedder {self.name} for 1 text"
-        place = f"embedder {self.name} for texts {self.start} to {self.start + self.count - 1}"
+        place = f"embedder {self.name} for texts {self.start} to {self.start + self.texts - 1}"
         batches = -(-self.total // self.size)
         return f"{place} of {self.total} (batch {self.start // self.size + 1} of {batches})"
 
@@ -322,13 +322,15 @@ def _note(error: Exception, where: _Where, attempts: int) -> str:
 
 def _checked(result: Any, where: _Where) -> tuple[Vectors, int]:
     """The vectors of one call, and their dimension."""
+    if dimension := _sound_dimension(result, where.texts):
+        return result, dimension
     result = _plain(result)
     if not _is_array(result) or result.ndim < 2:
         result = _rows(result, where)
     matrix = Matrix(result, f"the vectors from {where}")
-    if matrix.count != where.count:
+    if matrix.count != where.texts:
         raise ValidationError(
-            f"{matrix.count} vectors for {where.count} texts from {where}", suggestion=_PER_TEXT
+            f"{matrix.count} vectors for {where.texts} texts from {where}", suggestion=_PER_TEXT
         )
     parts = [part.cast("f") for part in matrix.read(0, sys.maxsize)]
     for index, part in enumerate(parts):
@@ -343,6 +345,29 @@ def _checked(result: Any, where: _Where) -> tuple[Vectors, int]:
     return result if _is_array(result) else parts, matrix.dimension
 
 
+def _sound_dimension(result: Any, count: int) -> int:
+    """The dimension of what most embedders return, if it is without fault; 0 means to look closer.
+
+    That is a matrix of float32, or a list of rows of it, all of finite numbers.
+    """
+    if _is_float32(result, 2):
+        return result.shape[1] if len(result) == count else 0
+    if type(result) is not _LIST or len(result) != count:
+        return 0
+    dimensions = {len(row) if _is_float32(row, 1) else 0 for row in result}
+    return dimensions.pop() if len(dimensions) == 1 else 0
+
+
+def _is_float32(value: Any, dimensions: int) -> bool:
+    """Whether it is an array of that, and of finite numbers whose squares do not overflow."""
+    return (
+        _is_array(value)
+        and value.ndim == dimensions
+        and value.dtype.str == "<f4"
+        and isfinite(sys.modules["numpy"].vdot(value, value))
+    )
+
+
 def _rows(result: Any, where: _Where) -> list[Any]:
     is_rows = hasattr(result, "__iter__") and getattr(result, "ndim", 1) != 0
     if not is_rows or issubclass(type(result), str | bytes | dict):
@@ -352,7 +377,7 @@ def _rows(result: Any, where: _Where) -> list[Any]:
     rows: list[Any] = [_plain(row) for row in result]
     if rows and (isinstance(rows[0], int | float) or getattr(rows[0], "ndim", None) == 0):
         raise ValidationError(
-            f"{len(rows)} numbers, and no vectors, for {where.count} texts from {where}",
+            f"{len(rows)} numbers, and no vectors, for {where.texts} texts from {where}",
             suggestion=_PER_TEXT,
         )
     return rows
