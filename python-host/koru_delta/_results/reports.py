@@ -46,8 +46,8 @@ class IndexStats:
 
     Attributes:
         namespace: The namespace.
-        kind: ``field``, which ``create_index`` made, or ``text``, which the first search or recall of
-            a namespace made, and which goes when memory runs short.
+        kind: ``field``, which ``create_index`` made, or ``text``, which the first search or recall
+            of a namespace made, and which goes when memory runs short.
         field: Dotted path of its field; None for the text of all fields.
         documents: Values that are found by it; None for one that memory had no room for when the
             database was opened, so that nothing uses it.
