@@ -17,8 +17,24 @@ pub(super) struct Facts {
 }
 
 /// The bytes a row of this shape takes.
-pub(super) const fn bytes_per_row(dim: usize, words: usize) -> usize {
-    dim * 5 + words * 8 + size_of::<Facts>()
+pub(super) const fn bytes_per_row(shape: Shape) -> usize {
+    shape.dim * 5 + shape.words * 8 + shape.lead + size_of::<Facts>()
+}
+
+/// The leading bytes of codes that are scanned at a time.
+pub(super) const STEP_BYTES: usize = 16;
+/// The rows whose leading bytes lie side by side.
+pub(super) const BLOCK_ROWS: usize = 16;
+
+/// The lengths of what a row consists of.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// Float32 values, and int8 codes.
+    pub(super) dim: usize,
+    /// Words of the one-bit code.
+    pub(super) words: usize,
+    /// Bytes of it that lead: these are kept a second time, [`BLOCK_ROWS`] rows side by side.
+    pub(super) lead: usize,
 }
 
 /// Rows side by side, one allocation for each kind of data.
@@ -34,18 +50,21 @@ pub(super) struct Chunk {
     codes: Vec<i8>,
     /// As `codes`.
     bits: Vec<u64>,
+    /// As `codes`: for each [`STEP_BYTES`] of the leading bytes, blocks of [`BLOCK_ROWS`] rows; in them
+    /// the first bytes of all rows, then the second ones, and so on.
+    leads: Vec<u8>,
     facts: Vec<Facts>,
-    dim: usize,
-    words: usize,
+    shape: Shape,
 }
 
 impl Chunk {
-    /// Room for rows.
+    /// Room for rows, whole blocks of them.
     ///
     /// # Errors
     ///
     /// When memory is refused; nothing is kept.
-    pub(super) fn new(rows: usize, dim: usize, words: usize) -> Result<Self, TryReserveError> {
+    pub(super) fn new(rows: usize, shape: Shape) -> Result<Self, TryReserveError> {
+        let Shape { dim, words, lead } = shape;
         let mut floats: Vec<f32> = room_for(rows * dim + ALIGNMENT_BYTES / size_of::<f32>())?;
         let start = floats.as_ptr().align_offset(ALIGNMENT_BYTES);
         let start = if start <= ALIGNMENT_BYTES / size_of::<f32>() { start } else { 0 };
@@ -53,12 +72,13 @@ impl Chunk {
         let mut facts = room_for(rows)?;
         facts.resize(rows, Facts::default());
         let (codes, bits) = (room_for(rows * dim)?, room_for(rows * words)?);
-        Ok(Self { floats, start, codes, bits, facts, dim, words })
+        let leads = room_for(rows * lead)?;
+        Ok(Self { floats, start, codes, bits, leads, facts, shape })
     }
 
     /// Makes the floats of the first `rows` rows addressable; new ones are zeros.
     pub(super) fn ready(&mut self, rows: usize) {
-        let end = self.start + rows.min(self.capacity()) * self.dim;
+        let end = self.start + rows.min(self.capacity()) * self.shape.dim;
         if end > self.floats.len() {
             self.floats.resize(end, 0.0);
         }
@@ -66,7 +86,7 @@ impl Chunk {
 
     /// Writes a row that is ready, or the first that is not.
     pub(super) fn write(&mut self, row: usize, values: impl ExactSizeIterator<Item = f32>) {
-        if self.floats.len() == self.start + row * self.dim && row < self.capacity() {
+        if self.floats.len() == self.start + row * self.shape.dim && row < self.capacity() {
             self.floats.extend(values);
         } else {
             for (into, value) in self.floats_mut(row, 1).iter_mut().zip(values) {
@@ -77,12 +97,15 @@ impl Chunk {
 
     /// A larger chunk with the same rows first.
     pub(super) fn grown(&self, rows: usize) -> Result<Self, TryReserveError> {
-        let mut new = Self::new(rows, self.dim, self.words)?;
+        let mut new = Self::new(rows, self.shape)?;
         if !self.codes.is_empty() {
             new.make_codes();
         }
         copy(&mut new.codes, &self.codes);
         copy(&mut new.bits, &self.bits);
+        for row in 0..self.capacity() {
+            new.write_lead(row);
+        }
         copy(&mut new.facts, &self.facts);
         new.floats.extend_from_slice(self.floats.get(self.start..).unwrap_or_default());
         Ok(new)
@@ -94,18 +117,18 @@ impl Chunk {
 
     #[inline(always)]
     pub(super) fn floats(&self, row: usize) -> &[f32] {
-        let from = self.start + row * self.dim;
-        self.floats.get(from..from + self.dim).unwrap_or_default()
+        let from = self.start + row * self.shape.dim;
+        self.floats.get(from..from + self.shape.dim).unwrap_or_default()
     }
 
     pub(super) fn floats_mut(&mut self, row: usize, rows: usize) -> &mut [f32] {
-        let from = self.start + row * self.dim;
-        self.floats.get_mut(from..from + rows * self.dim).unwrap_or_default()
+        let from = self.start + row * self.shape.dim;
+        self.floats.get_mut(from..from + rows * self.shape.dim).unwrap_or_default()
     }
 
     #[inline(always)]
     pub(super) fn codes(&self, row: usize) -> &[i8] {
-        self.codes.get(row * self.dim..(row + 1) * self.dim).unwrap_or_default()
+        self.codes.get(row * self.shape.dim..(row + 1) * self.shape.dim).unwrap_or_default()
     }
 
     #[inline(always)]
@@ -116,22 +139,28 @@ impl Chunk {
     /// The one-bit codes of `rows` rows from `row` on.
     #[inline(always)]
     pub(super) fn bits(&self, row: usize, rows: usize) -> &[u64] {
-        self.bits.get(row * self.words..(row + rows) * self.words).unwrap_or_default()
+        self.bits.get(row * self.shape.words..(row + rows) * self.shape.words).unwrap_or_default()
+    }
+
+    /// The leading bytes of one-bit codes, in steps of [`STEP_BYTES`]: block after block.
+    pub(super) fn leads(&self) -> impl Iterator<Item = &[u8]> {
+        self.leads.chunks_exact(self.capacity() * STEP_BYTES)
     }
 
     /// Makes the codes of all rows addressable, zeros at first.
     fn make_codes(&mut self) {
         if self.codes.is_empty() {
             let rows = self.capacity();
-            self.codes.resize(rows * self.dim, 0);
-            self.bits.resize(rows * self.words, 0);
+            self.codes.resize(rows * self.shape.dim, 0);
+            self.bits.resize(rows * self.shape.words, 0);
+            self.leads.resize(rows * self.shape.lead, 0);
         }
     }
 
     /// A row's values, and where its facts go.
     pub(super) fn check_parts(&mut self, row: usize) -> Option<(&[f32], &mut Facts)> {
-        let from = self.start + row * self.dim;
-        Some((self.floats.get(from..from + self.dim)?, self.facts.get_mut(row)?))
+        let from = self.start + row * self.shape.dim;
+        Some((self.floats.get(from..from + self.shape.dim)?, self.facts.get_mut(row)?))
     }
 
     /// A row's values, and where its codes and facts go.
@@ -141,13 +170,28 @@ impl Chunk {
         row: usize,
     ) -> Option<(&[f32], &mut [i8], &mut [u64], &mut Facts)> {
         self.make_codes();
-        let from = self.start + row * self.dim;
+        let from = self.start + row * self.shape.dim;
         Some((
-            self.floats.get(from..from + self.dim)?,
-            self.codes.get_mut(row * self.dim..(row + 1) * self.dim)?,
-            self.bits.get_mut(row * self.words..(row + 1) * self.words)?,
+            self.floats.get(from..from + self.shape.dim)?,
+            self.codes.get_mut(row * self.shape.dim..(row + 1) * self.shape.dim)?,
+            self.bits.get_mut(row * self.shape.words..(row + 1) * self.shape.words)?,
             self.facts.get_mut(row)?,
         ))
+    }
+
+    /// Writes the leading bytes of a row's one-bit code where they are scanned.
+    pub(super) fn write_lead(&mut self, row: usize) {
+        let step = self.capacity() * STEP_BYTES;
+        let words = self.shape.words;
+        let (bits, _) = self.bits.as_chunks::<2>();
+        let bits = bits.get(row * words / 2..(row + 1) * words / 2).unwrap_or_default();
+        let from = row / BLOCK_ROWS * BLOCK_ROWS * STEP_BYTES + row % BLOCK_ROWS;
+        for (words, leads) in bits.iter().zip(self.leads.chunks_exact_mut(step)) {
+            let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+            for (into, byte) in leads.iter_mut().skip(from).step_by(BLOCK_ROWS).zip(bytes) {
+                *into = byte;
+            }
+        }
     }
 
     /// Overwrites a row and all that was derived from it with zeros.
@@ -156,10 +200,11 @@ impl Chunk {
         if let Some(facts) = self.facts.get_mut(row) {
             *facts = Facts::default();
         }
-        let codes = self.codes.get_mut(row * self.dim..(row + 1) * self.dim);
+        let codes = self.codes.get_mut(row * self.shape.dim..(row + 1) * self.shape.dim);
         codes.unwrap_or_default().fill(0);
-        let bits = self.bits.get_mut(row * self.words..(row + 1) * self.words);
+        let bits = self.bits.get_mut(row * self.shape.words..(row + 1) * self.shape.words);
         bits.unwrap_or_default().fill(0);
+        self.write_lead(row);
     }
 }
 

@@ -18,6 +18,7 @@
 //! search.
 
 mod chunk;
+mod lead;
 mod quantize;
 mod rotation;
 mod sketch;

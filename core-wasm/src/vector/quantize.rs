@@ -105,23 +105,42 @@ pub(super) struct QueryCodes {
 
 impl QueryCodes {
     #[expect(clippy::cast_precision_loss, reason = "an error bound, rounded generously")]
-    #[expect(clippy::cast_possible_truncation, reason = "at most 32,767 after scaling")]
     pub(super) fn new(unit: &[f32]) -> Self {
         // The widest codes whose dot product with 127s fits an i32.
         let limit = (i32::MAX as usize / (127 * unit.len().max(1))).min(32_767) as f32;
         let peak = peak(unit);
         let factor = if peak > 0.0 { limit.floor() / peak } else { 0.0 };
-        let codes: Vec<i16> = unit.iter().map(|x| (x * factor).round_ties_even() as i16).collect();
+        let mut codes = vec![0; unit.len()];
+        let lost = code_query(unit, factor, &mut codes);
         let step = if factor > 0.0 { 1.0 / factor } else { 0.0 };
-        let gaps = unit.iter().zip(&codes).map(|(x, &code)| x * factor - f32::from(code));
-        let lost = step * gaps.map(|gap| gap * gap).sum::<f32>().sqrt() * (1.0 + 100.0 * ROUNDING);
+        let lost = step * lost.sqrt() * (1.0 + 100.0 * ROUNDING);
         // A row's unit_error is at most 1.01, so its factor (1 + |e|) is at most 2.01.
         let error = 2.01 * lost + 2.0 * kernels::dot_error(unit.len()) + ROUNDING;
         Self { codes, step, error }
     }
 }
 
-fn peak(vector: &[f32]) -> f32 {
+/// Writes the codes of a query, and says what they lose: a sum of squares.
+fn code_query(unit: &[f32], factor: f32, codes: &mut [i16]) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 32,767 after scaling")]
+    let code = |x: f32| round(x * factor) as i32 as i16;
+    let gap = |x: f32| x * factor - round(x * factor);
+    let (fours, rest) = unit.as_chunks::<4>();
+    let (code_fours, code_rest) = codes.as_chunks_mut::<4>();
+    let mut squares = [0.0; 4];
+    for (codes, four) in code_fours.iter_mut().zip(fours) {
+        *codes = four.map(code);
+        for (square, gap) in squares.iter_mut().zip(four.map(gap)) {
+            *square += gap * gap;
+        }
+    }
+    for (into, &x) in code_rest.iter_mut().zip(rest) {
+        *into = code(x);
+    }
+    squares.into_iter().sum::<f32>() + rest.iter().map(|&x| gap(x) * gap(x)).sum::<f32>()
+}
+
+pub(super) fn peak(vector: &[f32]) -> f32 {
     let (wide, rest) = vector.as_chunks::<4>();
     let mut peaks = [0.0_f32; 4];
     for four in wide {

@@ -24,9 +24,9 @@ mod coding;
 
 use std::collections::TryReserveError;
 
-use super::chunk::{Chunk, Facts, bytes_per_row};
+use super::chunk::{Chunk, Facts, Shape, bytes_per_row};
 use super::rotation::Rotation;
-use super::{BadVector, MAX_DIM, Metric, bitmap, kernels};
+use super::{BadVector, MAX_DIM, Metric, bitmap, kernels, lead};
 
 /// The float32 bytes that a chunk holds at most, as long as that is [`MIN_CHUNK_ROWS`] rows.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -59,8 +59,7 @@ pub struct Segment {
 /// Vectors of one dimension under one metric, and the codes that searches use.
 pub struct Rows {
     metric: Metric,
-    dim: usize,
-    words: usize,
+    shape: Shape,
     /// Rows of a full chunk, a power of two, as its logarithm.
     chunk_shift: u32,
     chunks: Vec<Chunk>,
@@ -91,8 +90,7 @@ impl Rows {
         let rows = (CHUNK_BYTES / (dim * size_of::<f32>())).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS);
         Self {
             metric,
-            dim,
-            words: dim.div_ceil(128) * 2,
+            shape: Shape { dim, words: dim.div_ceil(128) * 2, lead: lead::bytes_of(dim) },
             chunk_shift: rows.ilog2(),
             chunks: Vec::new(),
             end: 0,
@@ -178,7 +176,7 @@ impl Rows {
             let first = self.chunks.is_empty() && end < full;
             let rows = if first { end.next_power_of_two().max(MIN_CHUNK_ROWS) } else { full };
             self.chunks.try_reserve(1)?;
-            self.chunks.push(Chunk::new(rows.min(full), self.dim, self.words)?);
+            self.chunks.push(Chunk::new(rows.min(full), self.shape)?);
             if first {
                 break;
             }
@@ -270,7 +268,7 @@ impl Rows {
 
     /// The rotation that one-bit codes are made with, and their length in words.
     pub(super) fn rotation(&self) -> (&Rotation, usize) {
-        (&self.rotation, self.words)
+        (&self.rotation, self.shape.words)
     }
 
     #[inline(always)]
@@ -298,12 +296,15 @@ impl Rows {
         self.chunks.get(chunk).map_or_else(Facts::default, |chunk| chunk.facts(row))
     }
 
-    /// One-bit distances to the rows from 0 on, as far as `out` reaches.
-    pub(super) fn hamming(&self, query: &[u64], out: &mut [u16]) {
+    /// Adds lead distances of the rows from 0 on, as far as `sums` reaches: whole blocks of rows. Those of
+    /// rows without codes mean nothing.
+    pub(super) fn add_lead_distances(&self, tables: &[[[u8; 16]; 32]], sums: &mut [u8]) {
         let rows = 1 << self.chunk_shift;
-        for (chunk, out) in self.chunks.iter().zip(out.chunks_mut(rows)) {
-            // Empty while none of its rows is coded: then no row of it is looked at either.
-            kernels::hamming_rows(query, chunk.bits(0, out.len()), out);
+        for (chunk, sums) in self.chunks.iter().zip(sums.chunks_mut(rows)) {
+            // Empty while none of its rows is coded.
+            for (tables, codes) in tables.iter().zip(chunk.leads()) {
+                kernels::half_byte_sums(tables, codes, sums);
+            }
         }
     }
 
@@ -323,7 +324,7 @@ impl Rows {
     /// Components of a vector.
     #[must_use]
     pub fn dim(&self) -> usize {
-        self.dim
+        self.shape.dim
     }
 
     /// One more than the largest row number ever given out: the length of a filter.
@@ -401,7 +402,7 @@ impl Rows {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let rows: usize = self.chunks.iter().map(Chunk::capacity).sum();
-        rows * bytes_per_row(self.dim, self.words)
+        rows * bytes_per_row(self.shape)
             + (self.live.capacity() * 3) * size_of::<u64>()
             + self.free.capacity() * size_of::<u32>()
     }

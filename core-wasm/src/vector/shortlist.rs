@@ -2,40 +2,45 @@
 //!
 //! # Theory of operation
 //!
-//! 1. Take the one-bit distances of all rows, and from a sample of them a cut that about
-//!    `FIRST` + 4k rows pass. Search the best `PROBES` + 2k of these, by weighted distance,
-//!    exactly.
+//! 1. Take the lead distances of all rows, from a third of their codes, and from a sample of them a cut
+//!    that about `FIRST` + `FIRST_FACTOR` k rows pass. Search the best `PROBES` + 2k of these, by
+//!    weighted distance, exactly.
 //! 2. The cosine of the k-th hit in hand (or the caller's threshold) is now known, and the true one
-//!    is no further. A row with that cosine lies past its expected distance by `DEVIATIONS`
+//!    is no further. A row with that cosine lies past its expected lead distance by `LEAD_DEVIATIONS`
 //!    standard deviations twice in a hundred times, past its weighted distance by
 //!    `WEIGHTED_DEVIATIONS` three times; nearer rows, far more rarely. Search all rows within both
 //!    cuts exactly.
 //!
 //! The list grows where hits are far away and shrinks where they are near, so recall holds for
-//! embeddings unlike those it was measured on. See `sketch` for the statistics.
+//! embeddings unlike those it was measured on. See `lead` and `sketch` for the statistics.
 
+use super::chunk::BLOCK_ROWS;
 use super::exact;
-use super::{Query, Rows, TopK};
+use super::lead::FARTHEST;
+use super::{Query, Rows, TopK, bitmap, kernels};
 
-/// The least length of the first list; four times k is added.
-const FIRST: usize = 60;
+/// The least length of the first list.
+const FIRST: usize = 120;
+/// So many times k is added.
+const FIRST_FACTOR: usize = 6;
 /// How many rows of it are searched exactly at least; twice k is added.
 const PROBES: usize = 10;
-/// How many standard deviations past its expected distance a hit may lie and still be found.
-const DEVIATIONS: f32 = 2.0;
+/// How many standard deviations past its expected lead distance a hit may lie and still be found.
+const LEAD_DEVIATIONS: f32 = 1.75;
 /// The same, of its weighted distance.
 const WEIGHTED_DEVIATIONS: f32 = 1.9;
 /// One row in this many is sampled for the first cut, in blocks of [`SAMPLE_BLOCK`].
 const SAMPLE_EVERY: usize = 16;
 const SAMPLE_BLOCK: usize = 16;
+/// How many codes are asked for ahead of their use.
+const TOUCHED: usize = 16;
 /// The distance given to rows that a filter leaves out.
-const OUT: u16 = u16::MAX;
+const OUT: u8 = FARTHEST + 1;
 
 /// Buffers that are kept from one search to the next.
 #[derive(Default)]
 pub struct Scratch {
-    distances: Vec<u16>,
-    histogram: Vec<u32>,
+    distances: Vec<u8>,
     list: Vec<u32>,
     weighted: Vec<(u32, u32)>,
     pub(super) walk: super::hnsw::Walk,
@@ -53,28 +58,28 @@ pub fn scan(
     scratch: &mut Scratch,
     top: &mut TopK<'_>,
 ) -> bool {
-    let end = rows.end() as usize;
-    let Scratch { distances, histogram, list, weighted, .. } = scratch;
+    let end = (rows.end() as usize).next_multiple_of(BLOCK_ROWS);
+    let Scratch { distances, list, weighted, .. } = scratch;
     let sketch = query.sketch();
     distances.clear();
     weighted.clear();
     if distances.try_reserve(end).is_err() {
         return false;
     }
-    distances.resize(end, OUT);
-    rows.hamming(sketch.bits(), distances);
+    distances.resize(end, 0);
+    rows.add_lead_distances(sketch.lead().tables(), distances);
     mask(distances, a, b);
-    let wanted = (FIRST + 4 * k).min(among);
-    let mut first = first_cut(distances, histogram, rows.dim(), wanted);
+    let wanted = (FIRST + FIRST_FACTOR * k).min(among);
+    let mut first = first_cut(distances, wanted);
     loop {
         list.clear();
         collect(distances, 0, first, list);
-        if list.len() >= wanted.min(k + FIRST / 2) || usize::from(first) >= rows.dim() {
+        if list.len() >= wanted.min(k + FIRST / 2) || first == FARTHEST {
             break;
         }
-        first += first / 16 + 1;
+        first = (first + first / 16 + 1).min(FARTHEST);
     }
-    weigh(rows, query, list, weighted);
+    weigh(rows, query, distances, list, weighted);
     let probes = (PROBES + 2 * k).min(weighted.len());
     if probes < weighted.len() {
         weighted.select_nth_unstable(probes);
@@ -82,16 +87,16 @@ pub fn scan(
     exact::scan_rows(rows, query, list_of(weighted.drain(..probes), list), top);
     top.settle();
     let (second, heaviest) = if top.floor() == f32::NEG_INFINITY {
-        (OUT - 1, u32::MAX)
+        (FARTHEST, u32::MAX)
     } else {
         let cosine = query.least_cosine(top.floor(), rows.norms());
         let heaviest = sketch.weighted_distance_at(cosine, WEIGHTED_DEVIATIONS);
-        (sketch.distance_at(cosine, DEVIATIONS), heaviest)
+        (sketch.lead().distance_at(cosine, LEAD_DEVIATIONS), heaviest)
     };
     if second > first {
         list.clear();
         collect(distances, first + 1, second, list);
-        weigh(rows, query, list, weighted);
+        weigh(rows, query, distances, list, weighted);
     }
     let left = weighted.drain(..).filter(|&(weight, row)| {
         let cosine = || sketch.cosine_at(weight, WEIGHTED_DEVIATIONS);
@@ -103,9 +108,21 @@ pub fn scan(
 }
 
 /// Appends the rows of a list with their weighted distances.
-fn weigh(rows: &Rows, query: &Query, list: &[u32], into: &mut Vec<(u32, u32)>) {
-    let sketch = query.sketch();
-    into.extend(list.iter().map(|&row| (sketch.weighted_distance(rows.bits(row)), row)));
+fn weigh(rows: &Rows, query: &Query, distances: &[u8], list: &[u32], into: &mut Vec<(u32, u32)>) {
+    let lead = |row: u32| distances.get(row as usize).copied().unwrap_or_default();
+    for part in list.chunks(TOUCHED) {
+        // What is not in the caches comes at the same time, and not one after the other.
+        let touch = |sum: u64, &row: &u32| sum ^ rows.bits(row).last().copied().unwrap_or_default();
+        core::hint::black_box(part.iter().fold(0, touch));
+        for part in part.chunks(4) {
+            // A short part is filled up with its first row.
+            let mut four = [part.first().copied().unwrap_or_default(); 4];
+            four.iter_mut().zip(part).for_each(|(into, row)| *into = *row);
+            let codes = four.map(|row| rows.bits(row));
+            let weights = query.sketch().weighted_distances(four.map(lead), codes);
+            into.extend(weights.into_iter().zip(four).take(part.len()));
+        }
+    }
 }
 
 /// The rows alone, in `list`.
@@ -116,57 +133,89 @@ fn list_of(weighted: impl Iterator<Item = (u32, u32)>, list: &mut Vec<u32>) -> &
 }
 
 /// The distance within which about `wanted` rows lie, judged by a sample.
-fn first_cut(distances: &[u16], histogram: &mut Vec<u32>, dim: usize, wanted: usize) -> u16 {
-    histogram.clear();
-    histogram.resize(dim + 2, 0);
+fn first_cut(distances: &[u8], wanted: usize) -> u8 {
+    let mut histogram = [0_u32; 256];
     let every = if distances.len() < 64 * SAMPLE_BLOCK * SAMPLE_EVERY { 1 } else { SAMPLE_EVERY };
     for block in distances.chunks(SAMPLE_BLOCK).step_by(every) {
         for &distance in block {
-            // Rows left out fall off the end of the histogram.
             if let Some(count) = histogram.get_mut(usize::from(distance)) {
                 *count += 1;
             }
         }
     }
     let mut left = wanted.div_ceil(every);
-    for (distance, &count) in (0_u16..).zip(histogram.iter()) {
+    for (distance, &count) in (0..FARTHEST).zip(histogram.iter()) {
         if left <= count as usize {
             return distance;
         }
         left -= count as usize;
     }
-    OUT - 1
+    FARTHEST
 }
 
 /// Sets the distance of rows that are not in both bitmaps to [`OUT`]; what lies past a bitmap's end
 /// is not in it.
-fn mask(distances: &mut [u16], a: &[u64], b: &[u64]) {
+fn mask(distances: &mut [u8], a: &[u64], b: &[u64]) {
     let words = a.iter().zip(b).map(|(a, b)| a & b).chain(core::iter::repeat(0));
     for (block, word) in distances.chunks_mut(64).zip(words) {
         if word == 0 {
             block.fill(OUT);
         } else if word != u64::MAX {
-            for (bit, distance) in block.iter_mut().enumerate() {
-                // Without a branch, which a filter of half the rows would make a coin toss.
-                *distance |= OUT & u16::from(word >> bit & 1 == 0).wrapping_neg();
+            for (eight, bits) in block.as_chunks_mut::<8>().0.iter_mut().zip(word.to_le_bytes()) {
+                *eight = (u64::from_le_bytes(*eight) | where_clear(bits)).to_le_bytes();
             }
         }
     }
 }
 
-/// Appends the rows with a distance of `from` to `to`.
-fn collect(distances: &[u16], from: u16, to: u16, list: &mut Vec<u32>) {
+/// A byte for each bit, the first one lowest: [`OUT`] where the bit is clear, else 0. Without a branch,
+/// which a filter of half the rows would make a coin toss.
+fn where_clear(bits: u8) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // In each byte its own bit of `bits`, then whether there is one: adding 127 carries into bit 7.
+    let own = (u64::from(bits) * ONES) & 0x8040_2010_0804_0201;
+    let is_set = ((own + 127 * ONES) >> 7) & ONES;
+    (ONES - is_set) * u64::from(OUT)
+}
+
+/// Appends the rows with a distance of `from` to `to`, which is less than [`OUT`].
+fn collect(distances: &[u8], from: u8, to: u8, list: &mut Vec<u32>) {
     let width = to.saturating_sub(from);
-    for (base, block) in (0_u32..).step_by(32).zip(distances.chunks(32)) {
-        // Compiles to vector compares; most blocks have nothing to offer.
-        let hits = block
-            .iter()
-            .fold(0_u16, |hits, distance| hits | u16::from(distance.wrapping_sub(from) <= width));
-        if hits != 0 {
-            for (row, distance) in (base..).zip(block) {
-                if distance.wrapping_sub(from) <= width {
-                    list.push(row);
-                }
+    let (blocks, rest) = distances.as_chunks::<64>();
+    let mut last = [OUT; 64];
+    for (into, &distance) in last.iter_mut().zip(rest) {
+        *into = distance;
+    }
+    for (index, block) in blocks.iter().chain([&last]).enumerate() {
+        bitmap::rows_of_word(index, kernels::within(block, from, width), list);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_leaves_out_what_is_not_in_both_bitmaps() {
+        let a = [u64::MAX, 0x0123_4567_89ab_cdef, u64::MAX, 0];
+        let b = [u64::MAX, u64::MAX, 0x8000_0000_0000_0001, u64::MAX];
+        let mut distances = vec![7; 5 * 64 + 16];
+        mask(&mut distances, &a, &b);
+        for (row, &distance) in distances.iter().enumerate() {
+            let is_in = |words: &[u64]| bitmap::contains(words, u32::try_from(row).unwrap());
+            assert_eq!(distance, if is_in(&a) && is_in(&b) { 7 } else { OUT }, "{row}");
+        }
+    }
+
+    #[test]
+    fn rows_are_collected_by_distance_to_the_last_one() {
+        for length in [0_u32, 16, 64, 80, 192] {
+            let distances: Vec<u8> = (0..length).map(|row| (row * 37 % 251) as u8).collect();
+            for (from, to) in [(0, 254), (0, 0), (100, 101), (200, 254)] {
+                let mut list = Vec::new();
+                collect(&distances, from, to, &mut list);
+                let expected = (0..).zip(&distances).filter(|(_, at)| (from..=to).contains(at));
+                assert_eq!(list, expected.map(|(row, _)| row).collect::<Vec<u32>>());
             }
         }
     }

@@ -4,15 +4,14 @@
 //!
 //! Let `s` be the signs of a row at angle `t`, rotated, and `v` the query, rotated, of length one.
 //!
-//! - **Distance**: signs of `v` differ from `s` in about `dim * p` places, `p = t / pi`, with a
-//!   deviation of at most `sqrt(dim * p * (1 - p))` (Charikar, 2002).
 //! - **Weighted distance**: `v.s / sqrt(dim * 2 / pi)` is about `cos t`, with a deviation of
 //!   `sqrt(pi / 2 - 1) / sqrt(dim)`, half of the other's in cosine (the estimator of RaBitQ, Gao and
 //!   Long, 2024, without its factor of each row, which measured no better). `v.s` is the sum of
 //!   `|v_i|` less twice those where the signs differ; with `|v_i|` in three bits, that is three
 //!   popcounts a word.
 
-use super::rotation::pack;
+use super::lead::{self, Lead};
+use super::quantize::peak;
 use super::{Rows, kernels};
 
 /// The largest weight: three bits.
@@ -20,12 +19,20 @@ const PEAK: f32 = 7.0;
 /// `sqrt(pi / 2 - 1)`, and a twentieth for the rounding of the weights.
 const WEIGHTED_DEVIATION: f32 = 0.79;
 
+/// A unit of the weights is this many units of weighted distances.
+const FINE: u16 = 1_024;
+
 /// The signs of a query and their weights.
 pub(super) struct Sketch {
     bits: Vec<u64>,
     /// The weights' bits, lowest first.
     planes: [Vec<u64>; 3],
-    /// The sum of the weights.
+    lead: Lead,
+    /// The words of a code that the lead distance is about.
+    lead_words: usize,
+    /// What a unit of lead distance is in weighted distance.
+    lead_step: u32,
+    /// The largest weighted distance there is.
     total: f32,
     /// What a unit of `total - 2 * weighted distance` is in cosine.
     unit: f32,
@@ -39,46 +46,57 @@ impl Sketch {
         let mut rotated = Vec::new();
         rotation.rotate(query, &mut rotated);
         let dim = query.len() as f32;
-        let peak =
-            rotated.iter().fold(0.0_f32, |peak, x| if x.abs() > peak { x.abs() } else { peak });
+        let peak = peak(&rotated);
         let factor = if peak > 0.0 { PEAK / peak } else { 0.0 };
-        // Adding a half and cutting rounds to the nearest: 0 to 7.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
-        let weight = |x: f32| (x.abs() * factor + 0.5) as i32 as u32;
+        let levels = levels(&rotated, factor);
         let [mut bits, mut ones, mut twos, mut fours] = [(); 4].map(|()| vec![0; words]);
-        pack(&rotated, &mut bits, f32::is_sign_negative);
-        pack(&rotated, &mut ones, |x| weight(x) & 1 != 0);
-        pack(&rotated, &mut twos, |x| weight(x) & 2 != 0);
-        pack(&rotated, &mut fours, |x| weight(x) & 4 != 0);
+        pack_bit::<SIGN>(&levels, &mut bits);
+        pack_bit::<0>(&levels, &mut ones);
+        pack_bit::<1>(&levels, &mut twos);
+        pack_bit::<2>(&levels, &mut fours);
         let norm = kernels::dot(&rotated, &rotated).sqrt();
         let step = if peak > 0.0 { peak / (PEAK * norm) } else { 0.0 };
+        let lead = Lead::new(&rotated, norm);
+        let lead_words = lead.tables().len() * 2;
+        let lead_step = f32::from(FINE) * factor / lead.factor().max(f32::MIN_POSITIVE);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let lead_step = (lead_step + 0.5).min(f32::from(u16::MAX)) as u32;
+        let rest = levels.iter().skip(lead_words * 64).map(|&level| u32::from(level & 7));
+        let rest = rest.sum::<u32>() as f32;
         Self {
             bits,
             planes: [ones, twos, fours],
-            total: rotated.iter().map(|&x| weight(x)).sum::<u32>() as f32,
-            unit: step / (dim * core::f32::consts::FRAC_2_PI).sqrt(),
+            lead,
+            lead_words,
+            lead_step,
+            total: f32::from(FINE) * rest + lead_step as f32 * lead::TOTAL,
+            unit: step / f32::from(FINE) / (dim * core::f32::consts::FRAC_2_PI).sqrt(),
             dim,
         }
     }
 
-    /// The signs.
-    pub(super) fn bits(&self) -> &[u64] {
-        &self.bits
+    /// What the leading bytes of codes are compared with.
+    pub(super) fn lead(&self) -> &Lead {
+        &self.lead
     }
 
-    /// The summed weights of the places where a row's signs differ.
+    /// A row's weighted distance.
     #[inline(always)]
     pub(super) fn weighted_distance(&self, code: &[u64]) -> u32 {
         let [ones, twos, fours] = &self.planes;
-        kernels::weighted_hamming(&self.bits, [ones, twos, fours], code)
+        kernels::weighted_hamming(&self.bits, [ones, twos, fours], code) * u32::from(FINE)
     }
 
-    /// The distance that a row with this cosine stays within, to so many deviations.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    pub(super) fn distance_at(&self, cosine: f32, deviations: f32) -> u16 {
-        let share = angle(cosine.clamp(-1.0, 1.0)) * core::f32::consts::FRAC_1_PI;
-        let deviation = (self.dim * share * (1.0 - share)).max(0.0).sqrt();
-        (self.dim * share + deviations * deviation).clamp(0.0, f32::from(u16::MAX - 1)) as u16
+    /// Those of four rows whose lead distances are known, from the rest of their codes.
+    #[inline(always)]
+    pub(super) fn weighted_distances(&self, leads: [u8; 4], codes: [&[u64]; 4]) -> [u32; 4] {
+        let rest = |words| <[u64]>::get(words, self.lead_words..).unwrap_or_default();
+        let planes = self.planes.each_ref().map(|plane| rest(plane));
+        let [a, b, c, d] =
+            kernels::weighted_hamming_four(rest(&self.bits), planes, codes.map(rest));
+        let whole = |lead, rest| u32::from(FINE) * rest + self.lead_step * u32::from(lead);
+        let [lead_a, lead_b, lead_c, lead_d] = leads;
+        [whole(lead_a, a), whole(lead_b, b), whole(lead_c, c), whole(lead_d, d)]
     }
 
     /// The weighted distance that a row with this cosine stays within, to so many deviations.
@@ -87,9 +105,7 @@ impl Sketch {
         let least = cosine - deviations * WEIGHTED_DEVIATION / self.dim.sqrt();
         ((self.total - least / self.unit.max(f32::MIN_POSITIVE)) / 2.0).max(0.0) as u32
     }
-}
 
-impl Sketch {
     /// The cosine up to which a row at this weighted distance stays, to so many deviations.
     #[expect(clippy::cast_precision_loss, reason = "a sum of small weights")]
     pub(super) fn cosine_at(&self, weighted_distance: u32, deviations: f32) -> f32 {
@@ -98,10 +114,38 @@ impl Sketch {
     }
 }
 
-/// The arc cosine to within 7e-5 (Abramowitz and Stegun 4.4.45), with the same bits on every host.
-fn angle(cosine: f32) -> f32 {
-    let x = cosine.abs();
-    let series = 1.570_728_8 + x * (-0.212_114_4 + x * (0.074_261 - x * 0.018_729_3));
-    let angle = (1.0 - x).max(0.0).sqrt() * series;
-    if cosine < 0.0 { core::f32::consts::PI - angle } else { angle }
+/// The bit of a level that is set for negative components; below it is the weight.
+const SIGN: u32 = 3;
+
+/// The weight and the sign of each component.
+fn levels(rotated: &[f32], factor: f32) -> Vec<u8> {
+    // Adding a half and cutting rounds to the nearest: 0 to 7.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 15")]
+    let level = |x: f32| ((x.abs() * factor + 0.5) as i32 as u32 | x.to_bits() >> 31 << SIGN) as u8;
+    let mut levels = vec![0; rotated.len()];
+    let (fours, rest) = levels.as_chunks_mut::<4>();
+    for (into, four) in fours.iter_mut().zip(rotated.as_chunks::<4>().0) {
+        *into = four.map(level);
+    }
+    for (into, &x) in rest.iter_mut().zip(rotated.as_chunks::<4>().1) {
+        *into = level(x);
+    }
+    levels
+}
+
+/// Collects one bit of each level; bits past the last level are clear.
+fn pack_bit<const BIT: u32>(levels: &[u8], bits: &mut [u64]) {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    // Multiplying moves the lowest bits of eight bytes next to each other.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let gather =
+        |eight: [u8; 8]| ((u64::from_le_bytes(eight) >> BIT & LOWEST).wrapping_mul(GATHER)) >> 56;
+    for (word, levels) in bits.iter_mut().zip(levels.chunks(64)) {
+        let (eights, rest) = levels.as_chunks::<8>();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(into, level)| *into = *level);
+        let bytes = eights.iter().chain([&last]);
+        *word =
+            (0..64).step_by(8).zip(bytes).fold(0, |word, (at, eight)| word | gather(*eight) << at);
+    }
 }

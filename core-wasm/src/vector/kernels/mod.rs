@@ -24,9 +24,15 @@ pub mod suite;
 pub mod wasm32;
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub use portable::{dot, dot_codes_pair, hamming_rows, squared_l2, weighted_hamming};
+pub use portable::{
+    dot, dot_codes_pair, half_byte_sums, squared_l2, weighted_hamming, weighted_hamming_four,
+    within,
+};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub use wasm32::{dot, dot_codes_pair, hamming_rows, squared_l2, weighted_hamming};
+pub use wasm32::{
+    dot, dot_codes_pair, half_byte_sums, squared_l2, weighted_hamming, weighted_hamming_four,
+    within,
+};
 
 /// How far a float32 dot product of `dim` terms may be off, as a multiple of `|a| * |b|`.
 ///

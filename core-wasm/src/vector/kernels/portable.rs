@@ -91,13 +91,36 @@ pub fn dot_codes_pair(query: &[i16], codes: [&[i8]; 2]) -> [i32; 2] {
     generic::dot_codes_pair::<Sums>(query, codes)
 }
 
-/// How many bits of `query` differ from each of the consecutive codes of `query.len()` words, one
-/// distance per place in `out`. Codes have an even number of words, at most 128.
-#[expect(clippy::cast_possible_truncation, reason = "a distance is at most 128 * 64 = 8,192")]
-pub fn hamming_rows(query: &[u64], codes: &[u64], out: &mut [u16]) {
-    for (code, out) in codes.chunks_exact(query.len().max(1)).zip(out) {
-        *out = query.iter().zip(code).map(|(q, c)| (q ^ c).count_ones()).sum::<u32>() as u16;
+/// Adds to the sum of each row what `tables` say of the half bytes of its code; sums end at 254.
+///
+/// Codes have sixteen bytes, and sixteen rows make a block: the first bytes of all of them, then the
+/// second bytes, and so on. Two tables belong to each byte, one to its lower and one to its upper half.
+/// `sums` has a place for each row of whole blocks.
+pub fn half_byte_sums(tables: &[[u8; 16]; 32], codes: &[u8], sums: &mut [u8]) {
+    let entry =
+        |table: &[u8; 16], half: u8| table.get(usize::from(half)).copied().unwrap_or_default();
+    for (block, sums) in codes.as_chunks::<256>().0.iter().zip(sums.as_chunks_mut::<16>().0) {
+        for (bytes, [low, high]) in block.as_chunks::<16>().0.iter().zip(tables.as_chunks::<2>().0)
+        {
+            for (sum, byte) in sums.iter_mut().zip(bytes) {
+                *sum = sum
+                    .saturating_add(entry(low, byte & 15))
+                    .saturating_add(entry(high, byte >> 4));
+            }
+        }
+        for sum in sums {
+            *sum = (*sum).min(254);
+        }
     }
+}
+
+/// Which of 64 values are `from` to `from + width`: a bit for each, the first one lowest.
+#[must_use]
+pub fn within(values: &[u8; 64], from: u8, width: u8) -> u64 {
+    values
+        .iter()
+        .rev()
+        .fold(0, |bits, value| bits << 1 | u64::from(value.wrapping_sub(from) <= width))
 }
 
 /// `sum of 2^j * popcount((query ^ code) & planes[j])`: the summed weights, three bits each, of the
@@ -111,4 +134,10 @@ pub fn weighted_hamming(query: &[u64], planes: [&[u64]; 3], code: &[u64]) -> u32
         let count = |plane: &u64| (differ & plane).count_ones();
         sum + count(one) + 2 * count(two) + 4 * count(four)
     })
+}
+
+/// [`weighted_hamming`] for four codes at a time.
+#[must_use]
+pub fn weighted_hamming_four(query: &[u64], planes: [&[u64]; 3], codes: [&[u64]; 4]) -> [u32; 4] {
+    codes.map(|code| weighted_hamming(query, planes, code))
 }

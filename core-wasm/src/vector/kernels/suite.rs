@@ -8,9 +8,12 @@ struct Kernels {
     dot: fn(&[f32], &[f32]) -> f32,
     squared_l2: fn(&[f32], &[f32]) -> f32,
     dot_codes_pair: fn(&[i16], [&[i8]; 2]) -> [i32; 2],
-    hamming_rows: fn(&[u64], &[u64], &mut [u16]),
+    half_byte_sums: fn(&[[u8; 16]; 32], &[u8], &mut [u8]),
+    within: fn(&[u8; 64], u8, u8) -> u64,
     #[expect(clippy::type_complexity, reason = "three slices of one kind")]
     weighted_hamming: fn(&[u64], [&[u64]; 3], &[u64]) -> u32,
+    #[expect(clippy::type_complexity, reason = "three and four slices of one kind")]
+    weighted_hamming_four: fn(&[u64], [&[u64]; 3], [&[u64]; 4]) -> [u32; 4],
 }
 
 /// Stamps the suite on a module of kernels.
@@ -20,8 +23,10 @@ macro_rules! kernels_of {
             dot: super::$module::dot,
             squared_l2: super::$module::squared_l2,
             dot_codes_pair: super::$module::dot_codes_pair,
-            hamming_rows: super::$module::hamming_rows,
+            half_byte_sums: super::$module::half_byte_sums,
+            within: super::$module::within,
             weighted_hamming: super::$module::weighted_hamming,
+            weighted_hamming_four: super::$module::weighted_hamming_four,
         }
     };
 }
@@ -50,7 +55,8 @@ fn check(kernels: &Kernels) -> Result<(), u32> {
         }
         check_bits(kernels, length)?;
     }
-    Ok(())
+    check_half_bytes(kernels)?;
+    check_within(kernels)
 }
 
 fn ensure(condition: bool, check: u32) -> Result<(), u32> {
@@ -99,23 +105,6 @@ fn check_codes(kernels: &Kernels, length: usize, seed: u64) -> Result<(), u32> {
 fn check_bits(kernels: &Kernels, length: usize) -> Result<(), u32> {
     let words = length.div_ceil(128) * 2;
     let mut state = length as u64;
-    for rows in [0, 1, 7, 8, 9, 24, 31] {
-        let query: Vec<u64> = (0..words).map(|_| random(&mut state)).collect();
-        let mut codes: Vec<u64> = (0..words * rows).map(|_| random(&mut state)).collect();
-        // The largest distance there is, and none.
-        for (code, q) in codes.iter_mut().zip(&query) {
-            *code = !q;
-        }
-        for (code, q) in codes.iter_mut().skip(words).zip(&query) {
-            *code = *q;
-        }
-        let mut found = vec![u16::MAX; rows];
-        (kernels.hamming_rows)(&query, &codes, &mut found);
-        let expected = codes
-            .chunks_exact(words)
-            .map(|code| query.iter().zip(code).map(|(q, c)| (q ^ c).count_ones()).sum::<u32>());
-        ensure(found.iter().map(|&bits| u32::from(bits)).eq(expected), 21)?;
-    }
     for fill in [0, u64::MAX, random(&mut state)] {
         let [q, c, p0, p1, p2] = [1, 0, 1, 1, 1].map(|random_bits| -> Vec<u64> {
             (0..words)
@@ -129,6 +118,45 @@ fn check_bits(kernels: &Kernels, length: usize) -> Result<(), u32> {
             (0..words * 64).map(|at| (bit(&q, at) ^ bit(&c, at)) * weight(at)).sum();
         let found = (kernels.weighted_hamming)(&q, [&p0, &p1, &p2], &c);
         ensure(u64::from(found) == expected, 22)?;
+        let four = (kernels.weighted_hamming_four)(&q, [&p0, &p1, &p2], [&c, &q, &p1, &c]);
+        let one = |code: &[u64]| portable::weighted_hamming(&q, [&p0, &p1, &p2], code);
+        ensure(four == [one(&c), 0, one(&p1), one(&c)], 23)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "random bits, cut to size on purpose")]
+fn check_half_bytes(kernels: &Kernels) -> Result<(), u32> {
+    let mut state = 5;
+    let mut byte = || (random(&mut state) >> 20) as u8;
+    // Entries so large that all sums, some, and none end at the cap.
+    for (peak, first) in [(255_u8, 255_u8), (255, 0), (13, 0), (7, 30), (7, 0)] {
+        for blocks in [0, 1, 3, 4, 5, 9] {
+            let tables = core::array::from_fn(|_| core::array::from_fn(|_| byte().min(peak)));
+            let codes: Vec<u8> = (0..256 * blocks).map(|_| byte()).collect();
+            let mut found = vec![first; blocks * 16];
+            (kernels.half_byte_sums)(&tables, &codes, &mut found);
+            let half = |row: usize, at: usize| {
+                let byte = codes.get((row / 16 * 16 + at / 2) * 16 + row % 16)?;
+                let half = if at.is_multiple_of(2) { byte % 16 } else { byte / 16 };
+                tables.get(at)?.get(usize::from(half)).copied().map(u32::from)
+            };
+            for (row, found) in found.into_iter().enumerate() {
+                let sum: u32 = (0..32).filter_map(|at| half(row, at)).sum();
+                ensure(u32::from(found) == (u32::from(first) + sum).min(254), 31)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_within(kernels: &Kernels) -> Result<(), u32> {
+    let values: [u8; 64] = core::array::from_fn(|at| u8::try_from(at * 4 + 3).unwrap_or_default());
+    for (from, to) in [(0, 254), (0, 0), (3, 3), (4, 6), (4, 7), (0, 130), (131, 254), (255, 255)] {
+        let found = (kernels.within)(&values, from, to - from);
+        for (at, value) in values.into_iter().enumerate() {
+            ensure((found >> at & 1 == 1) == (from..=to).contains(&value), 32)?;
+        }
     }
     Ok(())
 }

@@ -31,8 +31,8 @@ impl Rows {
         vector: impl ExactSizeIterator<Item = f32>,
         codes: Codes,
     ) -> Result<u32, BadVector> {
-        if vector.len() != self.dim {
-            return Err(BadVector::Dimension { expected: self.dim, found: vector.len() });
+        if vector.len() != self.shape.dim {
+            return Err(BadVector::Dimension { expected: self.shape.dim, found: vector.len() });
         }
         let row = self.reserve_one().map_err(|_| BadVector::NoMemory)?;
         let (chunk, at) = self.place(row);

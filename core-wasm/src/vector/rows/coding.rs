@@ -33,6 +33,9 @@ impl Rows {
             self.rotation.rotate(values, &mut self.work);
             rotation::pack(&self.work, bits, f32::is_sign_negative);
         }
+        if let Some(chunk) = self.chunks.get_mut(chunk) {
+            chunk.write_lead(at);
+        }
     }
 
     /// Derives the codes of up to `rows` rows that were committed without; true when none are left.
