@@ -8,8 +8,8 @@
 //!
 //! - **exact** ([`exact`]): int8 codes of every row; float32 only of rows whose upper bound reaches
 //!   the worst hit in hand. The answer is that of a float32 scan, proven, at a third of its time.
-//! - **quantised** ([`shortlist`]): one-bit codes of every row, at 1.6 ns each, give a shortlist
-//!   that is searched exactly. How long the list must be follows from the angle of the k-th hit.
+//! - **quantised** ([`shortlist`]): a third of the one-bit code of every row gives a list, the rest of
+//!   the code a shortlist that is searched exactly. How long the list must be follows from the angle of the k-th hit.
 //! - **by graph** ([`hnsw`]): optional, for sets of 100,000 rows and more. It has to be built, at a
 //!   hundred times the cost of an insertion, and pays where searches by far outnumber writes.
 //!

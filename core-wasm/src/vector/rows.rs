@@ -315,6 +315,12 @@ impl Rows {
         self.chunks.get(chunk).map_or(&[], |chunk| chunk.bits(row, 1))
     }
 
+    /// The one-bit code of a row from where the leading bytes end.
+    #[inline(always)]
+    pub(super) fn bits_behind_lead(&self, row: u32) -> &[u64] {
+        self.bits(row).get(self.shape.lead / 8..).unwrap_or_default()
+    }
+
     /// How vectors are compared.
     #[must_use]
     pub fn metric(&self) -> Metric {

@@ -92,7 +92,7 @@ pub struct Answer {
 /// Exact paths return what scoring every row would. The quantised path returns rows with exact
 /// scores and may miss one in fifty of the best ten (measured: see `shortlist`), and so does the path
 /// by graph. Whatever the path, `k` hits are returned if so many rows match. Complexity: O(n dim) with
-/// constants of 25 ns (exact) and 1.6 ns (quantised) a row of 384 dimensions; by graph some thousand
+/// constants of 20 ns (exact) and 1 ns (quantised) a row of 384 dimensions; by graph some thousand
 /// similarities, growing as log n.
 pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut Scratch) -> Answer {
     let mut top = TopK::new(request.k, request.threshold, request.tie).weighed(request.weigh);

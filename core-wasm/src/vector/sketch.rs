@@ -24,9 +24,8 @@ const FINE: u16 = 1_024;
 
 /// The signs of a query and their weights.
 pub(super) struct Sketch {
-    bits: Vec<u64>,
-    /// The weights' bits, lowest first.
-    planes: [Vec<u64>; 3],
+    /// For each two words of a code the signs, and the weights' bits, lowest first.
+    weights: Vec<[[u64; 2]; 4]>,
     lead: Lead,
     /// The words of a code that the lead distance is about.
     lead_words: usize,
@@ -49,11 +48,14 @@ impl Sketch {
         let peak = peak(&rotated);
         let factor = if peak > 0.0 { PEAK / peak } else { 0.0 };
         let levels = levels(&rotated, factor);
-        let [mut bits, mut ones, mut twos, mut fours] = [(); 4].map(|()| vec![0; words]);
-        pack_bit::<SIGN>(&levels, &mut bits);
-        pack_bit::<0>(&levels, &mut ones);
-        pack_bit::<1>(&levels, &mut twos);
-        pack_bit::<2>(&levels, &mut fours);
+        let mut weights = vec![[[0; 2]; 4]; words / 2];
+        for (into, levels) in weights.iter_mut().zip(levels.chunks(128)) {
+            let [signs, ones, twos, fours] = into;
+            pack_bit::<SIGN>(levels, signs);
+            pack_bit::<0>(levels, ones);
+            pack_bit::<1>(levels, twos);
+            pack_bit::<2>(levels, fours);
+        }
         let norm = kernels::dot(&rotated, &rotated).sqrt();
         let step = if peak > 0.0 { peak / (PEAK * norm) } else { 0.0 };
         let lead = Lead::new(&rotated, norm);
@@ -64,8 +66,7 @@ impl Sketch {
         let rest = levels.iter().skip(lead_words * 64).map(|&level| u32::from(level & 7));
         let rest = rest.sum::<u32>() as f32;
         Self {
-            bits,
-            planes: [ones, twos, fours],
+            weights,
             lead,
             lead_words,
             lead_step,
@@ -83,17 +84,14 @@ impl Sketch {
     /// A row's weighted distance.
     #[inline(always)]
     pub(super) fn weighted_distance(&self, code: &[u64]) -> u32 {
-        let [ones, twos, fours] = &self.planes;
-        kernels::weighted_hamming(&self.bits, [ones, twos, fours], code) * u32::from(FINE)
+        kernels::weighted_hamming(&self.weights, code) * u32::from(FINE)
     }
 
-    /// Those of four rows whose lead distances are known, from the rest of their codes.
+    /// Those of four rows whose lead distances are known, from what follows the leading bytes.
     #[inline(always)]
-    pub(super) fn weighted_distances(&self, leads: [u8; 4], codes: [&[u64]; 4]) -> [u32; 4] {
-        let rest = |words| <[u64]>::get(words, self.lead_words..).unwrap_or_default();
-        let planes = self.planes.each_ref().map(|plane| rest(plane));
-        let [a, b, c, d] =
-            kernels::weighted_hamming_four(rest(&self.bits), planes, codes.map(rest));
+    pub(super) fn weighted_distances(&self, leads: [u8; 4], rest: [&[u64]; 4]) -> [u32; 4] {
+        let weights = self.weights.get(self.lead_words / 2..).unwrap_or_default();
+        let [a, b, c, d] = kernels::weighted_hamming_four(weights, rest);
         let whole = |lead, rest| u32::from(FINE) * rest + self.lead_step * u32::from(lead);
         let [lead_a, lead_b, lead_c, lead_d] = leads;
         [whole(lead_a, a), whole(lead_b, b), whole(lead_c, c), whole(lead_d, d)]

@@ -123,21 +123,22 @@ pub fn within(values: &[u8; 64], from: u8, width: u8) -> u64 {
         .fold(0, |bits, value| bits << 1 | u64::from(value.wrapping_sub(from) <= width))
 }
 
-/// `sum of 2^j * popcount((query ^ code) & planes[j])`: the summed weights, three bits each, of the
-/// bits that differ. At most 7 * 8,192.
+/// The summed weights, three bits each, of the bits in which a code differs from a query: for each two
+/// words, `weights` has the query's, and those of the weights' bits, lowest first. At most 7 * 8,192.
 #[must_use]
-pub fn weighted_hamming(query: &[u64], planes: [&[u64]; 3], code: &[u64]) -> u32 {
-    let [ones, twos, fours] = planes;
-    let words = query.iter().zip(code).zip(ones).zip(twos).zip(fours);
-    words.fold(0, |sum, ((((q, c), one), two), four)| {
-        let differ = q ^ c;
-        let count = |plane: &u64| (differ & plane).count_ones();
-        sum + count(one) + 2 * count(two) + 4 * count(four)
+pub fn weighted_hamming(weights: &[[[u64; 2]; 4]], code: &[u64]) -> u32 {
+    let each = weights.iter().zip(code.as_chunks::<2>().0);
+    each.fold(0, |sum, ([query, ones, twos, fours], code)| {
+        let count = |plane: &[u64; 2]| {
+            let words = query.iter().zip(code).zip(plane);
+            words.map(|((query, code), plane)| ((query ^ code) & plane).count_ones()).sum::<u32>()
+        };
+        sum + count(ones) + 2 * count(twos) + 4 * count(fours)
     })
 }
 
-/// [`weighted_hamming`] for four codes at a time.
+/// [`weighted_hamming`] for four codes of one length at a time.
 #[must_use]
-pub fn weighted_hamming_four(query: &[u64], planes: [&[u64]; 3], codes: [&[u64]; 4]) -> [u32; 4] {
-    codes.map(|code| weighted_hamming(query, planes, code))
+pub fn weighted_hamming_four(weights: &[[[u64; 2]; 4]], codes: [&[u64]; 4]) -> [u32; 4] {
+    codes.map(|code| weighted_hamming(weights, code))
 }

@@ -10,10 +10,8 @@ struct Kernels {
     dot_codes_pair: fn(&[i16], [&[i8]; 2]) -> [i32; 2],
     half_byte_sums: fn(&[[u8; 16]; 32], &[u8], &mut [u8]),
     within: fn(&[u8; 64], u8, u8) -> u64,
-    #[expect(clippy::type_complexity, reason = "three slices of one kind")]
-    weighted_hamming: fn(&[u64], [&[u64]; 3], &[u64]) -> u32,
-    #[expect(clippy::type_complexity, reason = "three and four slices of one kind")]
-    weighted_hamming_four: fn(&[u64], [&[u64]; 3], [&[u64]; 4]) -> [u32; 4],
+    weighted_hamming: fn(&[[[u64; 2]; 4]], &[u64]) -> u32,
+    weighted_hamming_four: fn(&[[[u64; 2]; 4]], [&[u64]; 4]) -> [u32; 4],
 }
 
 /// Stamps the suite on a module of kernels.
@@ -116,10 +114,14 @@ fn check_bits(kernels: &Kernels, length: usize) -> Result<(), u32> {
         let weight = |at| bit(&p0, at) + 2 * bit(&p1, at) + 4 * bit(&p2, at);
         let expected: u64 =
             (0..words * 64).map(|at| (bit(&q, at) ^ bit(&c, at)) * weight(at)).sum();
-        let found = (kernels.weighted_hamming)(&q, [&p0, &p1, &p2], &c);
+        let planes = [&q, &p0, &p1, &p2].map(|words| words.as_chunks::<2>().0);
+        let weights: Vec<[[u64; 2]; 4]> = (0..words / 2)
+            .map(|at| planes.map(|words| words.get(at).copied().unwrap_or_default()))
+            .collect();
+        let found = (kernels.weighted_hamming)(&weights, &c);
         ensure(u64::from(found) == expected, 22)?;
-        let four = (kernels.weighted_hamming_four)(&q, [&p0, &p1, &p2], [&c, &q, &p1, &c]);
-        let one = |code: &[u64]| portable::weighted_hamming(&q, [&p0, &p1, &p2], code);
+        let four = (kernels.weighted_hamming_four)(&weights, [&c, &q, &p1, &c]);
+        let one = |code: &[u64]| portable::weighted_hamming(&weights, code);
         ensure(four == [one(&c), 0, one(&p1), one(&c)], 23)?;
     }
     Ok(())

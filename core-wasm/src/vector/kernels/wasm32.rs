@@ -201,14 +201,10 @@ pub fn within(values: &[u8; 64], from: u8, width: u8) -> u64 {
 
 /// As the portable `weighted_hamming`: exact.
 #[must_use]
-pub fn weighted_hamming(query: &[u64], planes: [&[u64]; 3], code: &[u64]) -> u32 {
-    let query = query.as_chunks::<2>().0;
-    let [ones, twos, fours] = planes.map(|plane| plane.as_chunks::<2>().0);
-    let codes = query.iter().zip(code.as_chunks::<2>().0);
+pub fn weighted_hamming(weights: &[[[u64; 2]; 4]], code: &[u64]) -> u32 {
     let mut sum = i16x8_splat(0);
-    for ((((q, c), one), two), four) in codes.zip(ones).zip(twos).zip(fours) {
-        let weights = (words(q), [words(one), words(two), words(four)]);
-        sum = i16x8_add(sum, weigh(weights, words(c)));
+    for (weights, code) in weights.iter().zip(code.as_chunks::<2>().0) {
+        sum = i16x8_add(sum, weigh(weights, code));
     }
     total(sum)
 }
@@ -217,50 +213,16 @@ pub fn weighted_hamming(query: &[u64], planes: [&[u64]; 3], code: &[u64]) -> u32
 ///
 /// Four rows share the loads of the query, and what they miss of the caches they miss at the same time.
 #[must_use]
-#[inline(never)]
-pub fn weighted_hamming_four(query: &[u64], planes: [&[u64]; 3], codes: [&[u64]; 4]) -> [u32; 4] {
-    let (query, query_last) = query.as_chunks::<4>();
-    let [(ones, ones_last), (twos, twos_last), (fours, fours_last)] =
-        planes.map(|plane| plane.as_chunks::<4>());
-    let [(a, a_last), (b, b_last), (c, c_last), (d, d_last)] =
-        codes.map(|code| code.as_chunks::<4>());
-    let mut sums = [i16x8_splat(0); 4];
-    let weights = query.iter().zip(ones).zip(twos).zip(fours);
-    for (((((((q, one), two), four), a), b), c), d) in weights.zip(a).zip(b).zip(c).zip(d) {
-        sums = weigh_four::<0>(sums, q, [one, two, four], [a, b, c, d]);
-        sums = weigh_four::<1>(sums, q, [one, two, four], [a, b, c, d]);
+pub fn weighted_hamming_four(weights: &[[[u64; 2]; 4]], codes: [&[u64]; 4]) -> [u32; 4] {
+    let [a, b, c, d] = codes.map(|code| code.as_chunks::<2>().0);
+    let [mut sum_a, mut sum_b, mut sum_c, mut sum_d] = [i16x8_splat(0); 4];
+    for ((((weights, a), b), c), d) in weights.iter().zip(a).zip(b).zip(c).zip(d) {
+        sum_a = i16x8_add(sum_a, weigh(weights, a));
+        sum_b = i16x8_add(sum_b, weigh(weights, b));
+        sum_c = i16x8_add(sum_c, weigh(weights, c));
+        sum_d = i16x8_add(sum_d, weigh(weights, d));
     }
-    if !query_last.is_empty() {
-        let planes = [ones_last, twos_last, fours_last];
-        sums = weigh_four::<0>(sums, query_last, planes, [a_last, b_last, c_last, d_last]);
-    }
-    let [a, b, c, d] = sums;
-    [total(a), total(b), total(c), total(d)]
-}
-
-/// Adds the weights of the bits in which words `2 * AT` and the next one differ, if they are there.
-#[inline(always)]
-fn weigh_four<const AT: usize>(
-    [sum_a, sum_b, sum_c, sum_d]: [v128; 4],
-    query: &[u64],
-    [ones, twos, fours]: [&[u64]; 3],
-    [a, b, c, d]: [&[u64]; 4],
-) -> [v128; 4] {
-    let weights = (
-        words_at::<AT>(query),
-        [words_at::<AT>(ones), words_at::<AT>(twos), words_at::<AT>(fours)],
-    );
-    [
-        i16x8_add(sum_a, weigh(weights, words_at::<AT>(a))),
-        i16x8_add(sum_b, weigh(weights, words_at::<AT>(b))),
-        i16x8_add(sum_c, weigh(weights, words_at::<AT>(c))),
-        i16x8_add(sum_d, weigh(weights, words_at::<AT>(d))),
-    ]
-}
-
-#[inline(always)]
-fn words_at<const AT: usize>(from: &[u64]) -> v128 {
-    from.as_chunks::<2>().0.get(AT).map_or(i16x8_splat(0), words)
+    [total(sum_a), total(sum_b), total(sum_c), total(sum_d)]
 }
 
 #[inline(always)]
@@ -271,10 +233,11 @@ fn words(from: &[u64; 2]) -> v128 {
 
 /// The weights of the bits in which two words of 128 differ: eight sums, at most 112 each.
 #[inline(always)]
-fn weigh((query, [ones, twos, fours]): (v128, [v128; 3]), code: v128) -> v128 {
-    let differ = v128_xor(query, code);
-    let (ones, twos) = (i8x16_popcnt(v128_and(differ, ones)), i8x16_popcnt(v128_and(differ, twos)));
-    let fours = i8x16_popcnt(v128_and(differ, fours));
+fn weigh([query, ones, twos, fours]: &[[u64; 2]; 4], code: &[u64; 2]) -> v128 {
+    let differ = v128_xor(words(query), words(code));
+    let ones = i8x16_popcnt(v128_and(differ, words(ones)));
+    let twos = i8x16_popcnt(v128_and(differ, words(twos)));
+    let fours = i8x16_popcnt(v128_and(differ, words(fours)));
     let twos = i8x16_add(twos, i8x16_add(fours, fours));
     i16x8_extadd_pairwise_u8x16(i8x16_add(ones, i8x16_add(twos, twos)))
 }
