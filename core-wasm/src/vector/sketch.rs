@@ -25,7 +25,7 @@ const FINE: u16 = 1_024;
 /// The signs of a query and their weights.
 pub(super) struct Sketch {
     /// For each two words of a code the signs, and the weights' bits, lowest first.
-    weights: Vec<[[u64; 2]; 4]>,
+    weights: Vec<kernels::Weights>,
     lead: Lead,
     /// The words of a code that the lead distance is about.
     lead_words: usize,

@@ -34,6 +34,9 @@ pub use wasm32::{
     within,
 };
 
+/// Two words of a query's signs, and those of the bits of its weights, lowest first.
+pub type Weights = [[u64; 2]; 4];
+
 /// How far a float32 dot product of `dim` terms may be off, as a multiple of `|a| * |b|`.
 ///
 /// Sixteen partial sums of `dim / 16` terms, four additions of them, up to fifteen left over:

@@ -1,5 +1,6 @@
 //! Lanes as arrays: every target, and the reference that the others must equal bit for bit.
 
+use super::Weights;
 use super::generic::{self, Floats, Integers};
 
 #[derive(Clone, Copy)]
@@ -126,7 +127,7 @@ pub fn within(values: &[u8; 64], from: u8, width: u8) -> u64 {
 /// The summed weights, three bits each, of the bits in which a code differs from a query: for each two
 /// words, `weights` has the query's, and those of the weights' bits, lowest first. At most 7 * 8,192.
 #[must_use]
-pub fn weighted_hamming(weights: &[[[u64; 2]; 4]], code: &[u64]) -> u32 {
+pub fn weighted_hamming(weights: &[Weights], code: &[u64]) -> u32 {
     let each = weights.iter().zip(code.as_chunks::<2>().0);
     each.fold(0, |sum, ([query, ones, twos, fours], code)| {
         let count = |plane: &[u64; 2]| {
@@ -139,6 +140,6 @@ pub fn weighted_hamming(weights: &[[[u64; 2]; 4]], code: &[u64]) -> u32 {
 
 /// [`weighted_hamming`] for four codes of one length at a time.
 #[must_use]
-pub fn weighted_hamming_four(weights: &[[[u64; 2]; 4]], codes: [&[u64]; 4]) -> [u32; 4] {
+pub fn weighted_hamming_four(weights: &[Weights], codes: [&[u64]; 4]) -> [u32; 4] {
     codes.map(|code| weighted_hamming(weights, code))
 }

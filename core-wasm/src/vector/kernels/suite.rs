@@ -1,7 +1,7 @@
 //! One suite for every implementation, against naive oracles: run by `cargo test` on the portable
 //! kernels, and inside the module (feature `selftest`) on the SIMD128 ones.
 
-use super::{dot_error, portable};
+use super::{Weights, dot_error, portable};
 
 /// The kernels of one implementation.
 struct Kernels {
@@ -10,8 +10,8 @@ struct Kernels {
     dot_codes_pair: fn(&[i16], [&[i8]; 2]) -> [i32; 2],
     half_byte_sums: fn(&[[u8; 16]; 32], &[u8], &mut [u8]),
     within: fn(&[u8; 64], u8, u8) -> u64,
-    weighted_hamming: fn(&[[[u64; 2]; 4]], &[u64]) -> u32,
-    weighted_hamming_four: fn(&[[[u64; 2]; 4]], [&[u64]; 4]) -> [u32; 4],
+    weighted_hamming: fn(&[Weights], &[u64]) -> u32,
+    weighted_hamming_four: fn(&[Weights], [&[u64]; 4]) -> [u32; 4],
 }
 
 /// Stamps the suite on a module of kernels.
@@ -115,7 +115,7 @@ fn check_bits(kernels: &Kernels, length: usize) -> Result<(), u32> {
         let expected: u64 =
             (0..words * 64).map(|at| (bit(&q, at) ^ bit(&c, at)) * weight(at)).sum();
         let planes = [&q, &p0, &p1, &p2].map(|words| words.as_chunks::<2>().0);
-        let weights: Vec<[[u64; 2]; 4]> = (0..words / 2)
+        let weights: Vec<Weights> = (0..words / 2)
             .map(|at| planes.map(|words| words.get(at).copied().unwrap_or_default()))
             .collect();
         let found = (kernels.weighted_hamming)(&weights, &c);

@@ -9,6 +9,7 @@ use core::arch::wasm32::{
     u8x16_sub, v128, v128_and, v128_load, v128_store, v128_xor,
 };
 
+use super::Weights;
 use super::generic::{self, Floats, Integers};
 
 #[derive(Clone, Copy)]
@@ -201,7 +202,7 @@ pub fn within(values: &[u8; 64], from: u8, width: u8) -> u64 {
 
 /// As the portable `weighted_hamming`: exact.
 #[must_use]
-pub fn weighted_hamming(weights: &[[[u64; 2]; 4]], code: &[u64]) -> u32 {
+pub fn weighted_hamming(weights: &[Weights], code: &[u64]) -> u32 {
     let mut sum = i16x8_splat(0);
     for (weights, code) in weights.iter().zip(code.as_chunks::<2>().0) {
         sum = i16x8_add(sum, weigh(weights, code));
@@ -213,7 +214,7 @@ pub fn weighted_hamming(weights: &[[[u64; 2]; 4]], code: &[u64]) -> u32 {
 ///
 /// Four rows share the loads of the query, and what they miss of the caches they miss at the same time.
 #[must_use]
-pub fn weighted_hamming_four(weights: &[[[u64; 2]; 4]], codes: [&[u64]; 4]) -> [u32; 4] {
+pub fn weighted_hamming_four(weights: &[Weights], codes: [&[u64]; 4]) -> [u32; 4] {
     let [a, b, c, d] = codes.map(|code| code.as_chunks::<2>().0);
     let [mut sum_a, mut sum_b, mut sum_c, mut sum_d] = [i16x8_splat(0); 4];
     for ((((weights, a), b), c), d) in weights.iter().zip(a).zip(b).zip(c).zip(d) {
@@ -233,7 +234,7 @@ fn words(from: &[u64; 2]) -> v128 {
 
 /// The weights of the bits in which two words of 128 differ: eight sums, at most 112 each.
 #[inline(always)]
-fn weigh([query, ones, twos, fours]: &[[u64; 2]; 4], code: &[u64; 2]) -> v128 {
+fn weigh([query, ones, twos, fours]: &Weights, code: &[u64; 2]) -> v128 {
     let differ = v128_xor(words(query), words(code));
     let ones = i8x16_popcnt(v128_and(differ, words(ones)));
     let twos = i8x16_popcnt(v128_and(differ, words(twos)));
