@@ -12,7 +12,7 @@ import { type Options, Session } from "./session.js";
 import { joined, MemoryStorage } from "./storage.js";
 import { type Time, toMicroseconds } from "./times.js";
 import {
-  hex, hitsOf, hitsWithParts, type Match, matchOf, type Value, Version, versionsOf,
+  copied, hex, hitsOf, hitsWithParts, type Match, matchOf, type Value, Version, versionsOf,
 } from "./versions.js";
 
 const SNAPSHOT_PART_BYTES = 960 * 1024;
@@ -154,7 +154,7 @@ export class Database {
 
   #put(
     namespace: string, key: string, payload: string | Uint8Array, flags: number, options?: PutOptions,
-  ): Promise<Version> {
+  ): Version | Promise<Version> {
     checkText("the namespace", namespace);
     checkText("the key", key);
     const control = options === undefined ? "" : putControl(options);
@@ -495,7 +495,7 @@ const valueFrom = (payload: Uint8Array, flags: number): any => {
   if (flags & ReplyFlag.bytes) return payload.slice();
   return flags & ReplyFlag.true ? parse(decoder.decode(payload)) : undefined;
 };
-const versionOf = (payload: Uint8Array) => new Version(payload.slice());
+const versionOf = (payload: Uint8Array) => new Version(copied(payload));
 const json = (payload: Uint8Array) => parse(decoder.decode(payload));
 const yes = (_payload: Uint8Array, flags: number) => (flags & ReplyFlag.true) !== 0;
 const nothing = () => undefined;

@@ -9,7 +9,9 @@ export class Log {
   #size: number;
   #waiting: Uint8Array[] = [];
   #sequence: number;
-  #flushing: Promise<void> | null = null;
+  /** What writes that wait wait for, and what is being written before them. */
+  #group: Promise<void> | null = null;
+  #running: Promise<void> | null = null;
   #failure: StorageError | null = null;
   /** Sequence up to which writes are acknowledged, and synced. */
   acknowledged: number;
@@ -28,33 +30,36 @@ export class Log {
   }
 
   /** Take a write's frames, up to `sequence`; settles when they are durable. */
-  async append(frames: Uint8Array, sequence: number): Promise<void> {
+  append(frames: Uint8Array, sequence: number): Promise<void> {
     this.#waiting.push(frames);
     this.#sequence = sequence;
-    while (this.acknowledged < sequence) {
-      this.check();
-      this.#flushing ??= this.#flush().finally(() => {
-        this.#flushing = null;
-      });
-      await this.#flushing;
-    }
+    return (this.#group ??= this.#commit());
   }
 
   /** Settles when everything that was appended is durable. */
   async settled(): Promise<void> {
-    while (this.#flushing !== null) await this.#flushing;
+    await (this.#group ?? this.#running);
   }
 
-  async #flush(): Promise<void> {
-    await null; // Whoever writes in this turn shares the sync.
+  async #commit(): Promise<void> {
+    await this.#running?.catch(ignored); // Whoever writes meanwhile, or in this turn, shares the sync.
+    const group = this.#group;
+    this.#group = null;
+    this.check();
+    this.#running = group;
     const bytes = joined(this.#waiting);
     const sequence = this.#sequence;
     this.#waiting = [];
     try {
-      await this.#storage.append(bytes);
-      await this.#storage.sync();
+      // What a storage did at once is not waited for.
+      const appended = this.#storage.append(bytes);
+      if (appended !== undefined) await appended;
+      const synced = this.#storage.sync();
+      if (synced !== undefined) await synced;
     } catch (error) {
       await this.#fail(error);
+    } finally {
+      this.#running = null;
     }
     this.#size += bytes.length;
     this.acknowledged = sequence;
@@ -72,3 +77,6 @@ export class Log {
     throw this.#failure;
   }
 }
+
+/** Whoever waited for it was told. */
+function ignored(): void {}

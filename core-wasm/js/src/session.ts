@@ -1,6 +1,6 @@
 /** An open database: one instance of the engine, one log. */
 
-import { Engine, type Moment, type Reply, type Request } from "./engine.js";
+import { Engine, type Reply, type Request } from "./engine.js";
 import {
   DatabaseClosedError, errorOf, KoruDeltaError, StorageError, ValidationError,
 } from "./errors.js";
@@ -124,16 +124,15 @@ export class Session {
     return decode(reply.payload, reply.flags);
   }
 
-  /** Carry out what may change something; settles when that is durable. */
-  async write<T>(opcode: number, request: Request, decode: Decode<T>): Promise<T> {
+  /** Carry out what may change something: a result, or a promise of it that settles when it is durable.
+   * An async method that returns a result is settled sooner than one that returns a promise. */
+  write<T>(opcode: number, request: Request, decode: Decode<T>): T | Promise<T> {
     const log = this.checkWritable();
     const reply = this.#call(opcode, request);
     this.#sequence = reply.sequence;
     const result = decode(reply.payload, reply.flags);
-    if (log !== null && reply.journal.length > 0) {
-      await log.append(reply.journal.slice(), reply.sequence);
-    }
-    return result;
+    if (log === null || reply.journal.length === 0) return result;
+    return log.append(reply.journal.slice(), reply.sequence).then(() => result);
   }
 
   /** The log, if there is one. Throws unless this database may be written to. */
@@ -185,8 +184,7 @@ export class Session {
   #call(opcode: number, request: Request): Reply {
     this.#check();
     const acknowledged = this.#log === null ? this.#sequence : this.#log.acknowledged;
-    const moment: Moment = { time: Date.now() * 1000, acknowledged, synced: acknowledged };
-    const reply = this.#engine.call(opcode, request, moment);
+    const reply = this.#engine.call(opcode, request, Date.now() * 1000, acknowledged);
     if (reply.status !== 0) throw errorOf(reply.status, reply.payload);
     return reply;
   }
