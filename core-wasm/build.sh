@@ -33,8 +33,8 @@ flags=(
   -Ctarget-feature=+simd128
   # Less inlining than by default takes a quarter off the module. What loops call that have to be fast
   # asks for it by #[inline(always)]; a plain #[inline] raises the threshold to the second one.
-  -Cllvm-args=-inline-threshold=25
-  -Cllvm-args=-inlinehint-threshold=200
+  "-Cllvm-args=-inline-threshold=${KORU_INLINE_THRESHOLD:-25}"
+  "-Cllvm-args=-inlinehint-threshold=${KORU_INLINEHINT_THRESHOLD:-200}"
   -Clink-arg=--max-memory=4294967296
   -Clink-arg=-zstack-size=1048576
   "--remap-path-prefix=$root/core-wasm=core-wasm"
