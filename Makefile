@@ -54,8 +54,8 @@ web: $(WHEEL) pyodide/node_modules/.stamp ## Serve the playground, which runs in
 bench: .build/bench/.stamp ## Measure beside other embedded stores
 	.build/bench/bin/python tests/bench/run.py
 
-bench-browser: .build/pyodide/.stamp pyodide/peers/node_modules/.stamp ## Measure beside other stores inside Chromium
-	node pyodide/peers/run.mjs .build/pyodide/site
+bench-browser: .build/pyodide/.stamp pyodide/peers/node_modules/.stamp $(NPM_PACKAGE) ## Measure beside other stores inside Chromium
+	node pyodide/peers/run.mjs .build/pyodide/site .build/npm/package
 
 torture: $(MODULE) .venv/.stamp ## Crash, kill, starve and hammer it for hours; RUN='crash --count 500' for less
 	.venv/bin/python tests/torture/run.py $(RUN)

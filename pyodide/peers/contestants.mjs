@@ -1,8 +1,9 @@
-// What is measured beside the engine, each by its own API, in memory.
+// What is measured, each by its own API from JavaScript, in memory. The engine comes first.
 import { PGlite } from "@electric-sql/pglite";
 import { vector } from "@electric-sql/pglite-pgvector";
 import * as orama from "@orama/orama";
 import startEdgevec, { EdgeVec, EdgeVecConfig } from "edgevec";
+import { Database } from "koru-delta";
 import * as voy from "voy";
 
 export const DIMENSION = 384;
@@ -13,8 +14,24 @@ const rows = (matrix) => Array.from({ length: matrix.length / DIMENSION }, (_, i
 let postgres;
 const pglite = async () => (postgres ??= await PGlite.create({ extensions: { vector } }));
 
+let database;
+const koru = async () => (database ??= await Database.open());
+
+/** The same database twice: its vectors are written once. */
+const ours = (options) => async () => {
+  const db = await koru();
+  return {
+    load: async (matrix) => {
+      if (!options.exact) await db.embedBatch("vectors", rows(matrix).map((_, at) => `${at}`), matrix);
+    },
+    search: async (query) => (await db.similar("vectors", query, TOP, options)).map((hit) => Number(hit.key)),
+  };
+};
+
 /** Searches by vector: `load` takes a matrix in, `search` gives row numbers. */
 export const vectors = {
+  "koru-delta": ours({}),
+  "koru-delta, exact": ours({ exact: true }),
   "Orama": async () => {
     const db = orama.create({ schema: { at: "number", embedding: `vector[${DIMENSION}]` } });
     return {
@@ -73,6 +90,16 @@ export const vectors = {
 
 /** Searches by words: `load` takes facts in, `search` says how many it found. */
 export const texts = {
+  "koru-delta": async () => {
+    const db = await koru();
+    return {
+      load: async (facts) => {
+        await db.putBatch(facts.map((fact) => ["texts", fact.key, fact]));
+        await db.search("texts", "index");
+      },
+      search: async (text) => (await db.search("texts", text, TOP)).length,
+    };
+  },
   "Orama": async () => {
     const db = orama.create({ schema: { key: "string", content: "string", module: "string" } });
     return {
@@ -100,9 +127,15 @@ export const texts = {
 
 /** Keeps documents: `put` and `get` of one by its key. */
 export const documents = {
+  "koru-delta": async () => {
+    const db = await koru();
+    return { put: (key, value) => db.put("documents", key, value), get: (key) => db.get("documents", key) };
+  },
   "sql.js": async () => {
     const SQL = await window.initSqlJs({ locateFile: (name) => `/node_modules/sql.js/dist/${name}` });
     const db = new SQL.Database();
+    // Its file is in memory: nothing is lost by these.
+    db.run("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF");
     db.run("CREATE TABLE documents (key TEXT PRIMARY KEY, value TEXT)");
     const write = db.prepare("INSERT OR REPLACE INTO documents VALUES (?, ?)");
     const read = db.prepare("SELECT value FROM documents WHERE key = ?");

@@ -2,12 +2,13 @@
 import { DIMENSION, TOP, documents, texts, vectors } from "./contestants.mjs";
 
 const QUERIES = 50;
-const DOCUMENTS = 200;
+const DOCUMENTS = 1000;
+const QUESTION_ROUNDS = 10;
 const QUESTIONS = [
   "compress a file", "wait for several tasks", "parse a date", "random element", "open socket",
   "convert string to bytes", "list of names", "temporary directory", "sort items", "read lines",
 ]; // prettier-ignore
-const OURS = "koru-delta";
+const PYTHON = "koru-delta from Python";
 
 const fetched = async (path, kind) => (await fetch(path))[kind]();
 const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
@@ -73,11 +74,7 @@ const byVector = async (koru, rounds) => {
     return [each, recall(found)];
   };
   const loaded = () => 0;
-  const contestants = {
-    [OURS]: { load: () => koru.load_vectors(base), ask: ours(() => koru.search_vectors(queries, false)) },
-    [`${OURS}, exact`]: { load: loaded, ask: ours(() => koru.search_vectors(queries, true)) },
-    [`${OURS}, ${QUERIES} in one call`]: { load: loaded, ask: ours(() => koru.search_vectors_together(queries)) },
-  };
+  const contestants = {};
   for (const [name, make] of Object.entries(vectors)) {
     const { load, search } = await make();
     contestants[name] = {
@@ -89,23 +86,29 @@ const byVector = async (koru, rounds) => {
       },
     };
   }
-  return contest(contestants, rounds);
+  const python = {
+    [PYTHON]: { load: () => koru.load_vectors(base), ask: ours(() => koru.search_vectors(queries, false)) },
+    [`${PYTHON}, exact`]: { load: loaded, ask: ours(() => koru.search_vectors(queries, true)) },
+    [`${PYTHON}, ${QUERIES} at once`]: { load: loaded, ask: ours(() => koru.search_vectors_together(queries)) },
+  };
+  return contest({ ...contestants, ...python }, rounds);
 };
 
 const byWords = async (koru, facts, rounds) => {
-  const ours = async () => JSON.parse(await koru.search_texts(JSON.stringify(QUESTIONS)));
-  const contestants = { [OURS]: { load: () => koru.load_texts(), ask: ours } };
+  const questions = Array.from({ length: QUESTION_ROUNDS }, () => QUESTIONS).flat();
+  const ours = async () => JSON.parse(await koru.search_texts(JSON.stringify(questions)));
+  const contestants = {};
   for (const [name, make] of Object.entries(texts)) {
     const { load, search } = await make();
     contestants[name] = {
       load: async () => void (await load(facts)),
       ask: async () => {
-        const [each, found] = await timed(QUESTIONS.length, (i) => search(QUESTIONS[i]));
+        const [each, found] = await timed(questions.length, (i) => search(questions[i]));
         return [each, found.filter(Boolean).length];
       },
     };
   }
-  return contest(contestants, rounds);
+  return contest({ ...contestants, [PYTHON]: { load: () => koru.load_texts(), ask: ours } }, rounds);
 };
 
 /** `put` and `get`, each a table. */
@@ -113,12 +116,13 @@ const byKey = async (koru, facts, rounds) => {
   const stores = {};
   for (const [name, make] of Object.entries(documents)) stores[name] = await make();
   const table = (ours, theirs) => {
-    const contestants = { [OURS]: { load: () => 0, ask: async (round) => [await ours(round * DOCUMENTS, DOCUMENTS)] } };
+    const contestants = {};
     for (const [name, store] of Object.entries(stores)) {
       const ask = async (round) => [(await timed(DOCUMENTS, (i) => theirs(store, round * DOCUMENTS + i)))[0]];
       contestants[name] = { load: () => 0, ask };
     }
-    return contest(contestants, rounds);
+    const python = { load: () => 0, ask: async (round) => [await ours(round * DOCUMENTS, DOCUMENTS)] };
+    return contest({ ...contestants, [PYTHON]: python }, rounds);
   };
   const put = await table(koru.put, (store, i) => store.put(`k${i}`, facts[i % DOCUMENTS]));
   return [put, await table(koru.get, (store, i) => store.get(`k${i}`))];

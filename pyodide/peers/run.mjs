@@ -1,9 +1,10 @@
 // Measures the package beside other stores in one page of Chromium, and prints ratios.
 //
-//   run.mjs SITE [ROUNDS]
+//   run.mjs SITE NPM_PACKAGE [ROUNDS]
 //
-// Everybody works in memory, on the page's own thread. The package is called as its users call it: from
-// Python, under Pyodide.
+// Everybody works in memory, on the page's own thread, and is called from JavaScript: the engine by its
+// npm package. The Python package, called from Python under Pyodide, is measured too: its lines hold what
+// its language costs.
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,8 +14,8 @@ import { serve } from "../server.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
-const [site, rounds = "7"] = process.argv.slice(2);
-const folders = [site, here, join(root, "web-demo"), join(root, "tests", "fixtures")];
+const [site, npm, rounds = "7"] = process.argv.slice(2);
+const folders = [site, npm, here, join(root, "web-demo"), join(root, "tests", "fixtures")];
 const server = await serve(folders);
 const profile = newProfile();
 const browser = await launch(profile);
