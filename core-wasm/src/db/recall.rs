@@ -65,7 +65,7 @@ pub struct Recall<'a> {
     pub written: RangeInclusive<u64>,
     /// Only memories of at least this relevance.
     pub min_relevance: f64,
-    /// Time of the question, in microseconds since 1970.
+    /// Time of the question, in microseconds since 1970. What it sees counts as written by then.
     pub now_us: u64,
     /// Time in which recency halves, in microseconds.
     pub half_life_us: f64,
@@ -108,6 +108,10 @@ impl Database {
     /// [`Database::similar`].
     pub fn recall(&mut self, recall: &Recall<'_>) -> Result<Vec<Recalled<'_>>> {
         recall.check()?;
+        // Versions of one millisecond of a coarse clock are later than it says; so they are after the
+        // clock went back. Their ages have to differ all the same.
+        let now_us = recall.now_us.max(self.horizon(recall.search.at));
+        let recall = &Recall { now_us, ..recall.clone() };
         let search = &recall.search;
         let query = search.query()?;
         let filter = search.filter.map(Filter::parse).transpose()?;
@@ -259,3 +263,6 @@ fn no_room() -> Error {
         "raise Config.max_memory_mb, or give agents databases of their own",
     )
 }
+
+#[cfg(test)]
+mod tests;
