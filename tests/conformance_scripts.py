@@ -217,14 +217,14 @@ def ending(do: Script) -> None:
     spec = do.spec
     head = spec.head.hex()
     do.expect("the head of the chain", do.request(op.HEAD), Reply(payload=head.encode()))
-    commits = sum(one.kind == 2 for one in _frames(do))
+    commits = sum(one.kind == 2 for one in frames(do))
     verified = {"versions": len(spec.versions), "commits": commits, "head": head, "problems": []}
     do.expect("everything rehashed", do.request(op.VERIFY), Reply(payload=compact(verified)))
     request = do.request(99)
     do.expect("an opcode that there is not", request, Reply(INTERNAL))
 
 
-def _frames(do: Script) -> Any:
+def frames(do: Script) -> Any:
     from log_format import parse_log
 
     return parse_log(do.log).frames
@@ -300,7 +300,7 @@ def torn_tail() -> Script:
         "open": {"database_id": "00" * 16, "journal": True, "memory_budget": 0},
         "writable": True, "verify": False, "offset": 0,
     }  # fmt: skip
-    groups = [one.offset for one in _frames(source) if one.kind == 1]
+    groups = [one.offset for one in frames(source) if one.kind == 1]
     content = source.log[:-8]
     request = do.request(op.REPLAY, control=control, payload=content, flags=op.FLAG_END)
     outcome = {"dropped_bytes": len(content) - groups[-1], "lost": [], "valid_bytes": groups[-1]}
@@ -481,8 +481,8 @@ def searching() -> Script:
         for key, word in hits:
             version = spec.current("notes", key)
             assert version is not None
-            found.append((_bm25(word, key), version))
-            snippets.append([TEXTS[key], _places(TEXTS[key], word)])
+            found.append((bm25(word, key), version))
+            snippets.append([TEXTS[key], places(TEXTS[key], word)])
         payload = hits_payload(found, compact(snippets).decode())
         do.expect(about, request, Reply(payload=payload))
 
@@ -492,7 +492,8 @@ def searching() -> Script:
     return do
 
 
-def _bm25(word: str, key: str) -> float:
+def bm25(word: str, key: str) -> float:
+    """The score of a word in one of `TEXTS`."""
     documents = {name: text.split() for name, text in TEXTS.items()}
     having = sum(word in text for text in documents.values())
     average = sum(map(len, documents.values())) / len(documents)
@@ -502,7 +503,8 @@ def _bm25(word: str, key: str) -> float:
     return idf * times * (1.2 + 1) / (times + length)
 
 
-def _places(text: str, word: str) -> list[list[int]]:
+def places(text: str, word: str) -> list[list[int]]:
+    """From where to where a word is in a text."""
     found, start = [], text.find(word)
     while start >= 0:
         found.append([start, start + len(word)])

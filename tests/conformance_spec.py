@@ -77,9 +77,12 @@ class Version:
         return self.kind != DELETED
 
 
-def file_header(database_id: bytes) -> bytes:
-    """The first 64 bytes of a new file."""
-    head = MAGIC + struct.pack("<HH12x16sIIQ4x", 1, 0, database_id, 1, 0, 1)
+def file_header(
+    database_id: bytes, *, epoch: int = 1, is_snapshot: bool = False, first_sequence: int = 1
+) -> bytes:
+    """The first 64 bytes of a file: a new one, or one that begins with a snapshot."""
+    numbers = (epoch, int(is_snapshot), first_sequence)
+    head = MAGIC + struct.pack("<HH12x16sIIQ4x", 1, 0, database_id, *numbers)
     return head + struct.pack("<I", crc32c(head))
 
 
@@ -112,6 +115,7 @@ class SpecDatabase:
         self.database_id = database_id
         self.versions: list[Version] = []
         self.head = bytes(32)
+        self.commits = 0
         self.sequence = 0
         self.time_us = 0
         self.acknowledged = 0
@@ -197,6 +201,7 @@ class SpecDatabase:
 
     def _commit(self, entries: list[bytes], digests: list[bytes]) -> bytes:
         self.head = blake3(self.head + b"".join(digests))
+        self.commits += 1
         self.sequence += 1
         commit = self._frame(COMMIT, struct.pack("<I4x", len(entries)) + self.head)
         return b"".join(entries) + commit

@@ -46,21 +46,21 @@ export class Engine {
     const { memory, koru_request, koru_call } = this.#exports;
     const address = koru_request(request.length) >>> 0;
     if (address === 0) throw new Error("the engine has no memory for this request");
-    this.#bytes(address, request.length).set(request);
+    this.bytes(address, request.length).set(request);
     const header = koru_call(opcode, request.length) >>> 0; // It may have moved the memory.
     const view = new DataView(memory.buffer, header, 32);
     const word = (offset) => view.getUint32(offset, true);
     return {
       status: word(0),
       flags: word(4),
-      payload: this.#bytes(word(8), word(12)).slice(), // A copy: the next call overwrites it.
-      journal: this.#bytes(word(16), word(20)).slice(),
+      payload: this.bytes(word(8), word(12)).slice(), // A copy: the next call overwrites it.
+      journal: this.bytes(word(16), word(20)).slice(),
       sequence: view.getBigUint64(24, true),
     };
   }
 
-  // Throws a RangeError where the module names bytes that it does not have.
-  #bytes(address, length) {
+  // A view of memory. Throws a RangeError where the module names bytes that it does not have.
+  bytes(address, length) {
     return new Uint8Array(this.#exports.memory.buffer, address, length);
   }
 }

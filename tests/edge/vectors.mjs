@@ -6,10 +6,12 @@ const decoder = new TextDecoder();
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-function answer(engine, { opcode, bytes }, expected) {
+function answer(engine, { request: { opcode, bytes }, reply: expected, fill: content }) {
   const { status, flags, payload, journal, sequence } = engine.call(opcode, unhex(bytes));
   const found = { status, flags };
-  if (status === 0) {
+  if (content !== undefined) {
+    fill(engine, payload, unhex(content));
+  } else if (status === 0) {
     found.payload = hex(payload);
   } else {
     const told = JSON.parse(decoder.decode(payload));
@@ -20,6 +22,17 @@ function answer(engine, { opcode, bytes }, expected) {
   return { ...found, journal: hex(journal), sequence: Number(sequence) };
 }
 
+/** Copy bytes across the stretches that a payload names. */
+function fill(engine, payload, content) {
+  const stretches = new Uint32Array(payload.slice().buffer);
+  let at = 0;
+  for (let index = 0; index < stretches.length; index += 2) {
+    const [address, length] = stretches.subarray(index, index + 2);
+    engine.bytes(address, length).set(content.subarray(at, at + length));
+    at += length;
+  }
+}
+
 /** Carry out documents, each on an instance of its own. */
 export function runDocuments(module, documents, newEngine = () => new Engine(module)) {
   const wrong = [];
@@ -27,11 +40,13 @@ export function runDocuments(module, documents, newEngine = () => new Engine(mod
   for (const { name, steps: each, log: whole } of documents) {
     const engine = newEngine();
     let log = "";
-    for (const { about, request, reply } of each) {
+    for (const step of each) {
       steps += 1;
-      const found = answer(engine, request, reply);
+      const found = answer(engine, step);
       log += found.journal;
-      if (JSON.stringify(found) !== JSON.stringify(reply)) wrong.push(`${name}: ${about}: ${JSON.stringify(found)}`);
+      if (JSON.stringify(found) !== JSON.stringify(step.reply)) {
+        wrong.push(`${name}: ${step.about}: ${JSON.stringify(found)}`);
+      }
     }
     if (log !== whole) wrong.push(`${name}: the log differs`);
   }

@@ -15,6 +15,7 @@ function engineOf(module) {
   const instance = instantiate(module);
   const bytes = (address, length) => new Uint8Array(instance.memory.buffer, address, length);
   return {
+    bytes,
     call(opcode, request) {
       bytes(instance.request(request.length), request.length).set(request);
       const view = new DataView(instance.memory.buffer, instance.call(opcode, request.length), 32);

@@ -24,6 +24,8 @@ type document struct {
 			Opcode uint32
 			Bytes  string
 		}
+		// Bytes that belong where the reply's payload says.
+		Fill  string
 		Reply struct {
 			Status, Flags    uint32
 			Payload, Journal string
@@ -81,7 +83,9 @@ func (one document) run(engine *Engine) (wrong []string, err error) {
 		expected := step.Reply
 		holds := found.Status == expected.Status && found.Flags == expected.Flags &&
 			found.Sequence == expected.Sequence && hex.EncodeToString(found.Journal) == expected.Journal
-		if expected.Status == 0 {
+		if content, _ := hex.DecodeString(step.Fill); len(content) > 0 {
+			holds = holds && engine.fill(found.Payload, content)
+		} else if expected.Status == 0 {
 			holds = holds && hex.EncodeToString(found.Payload) == expected.Payload
 		} else {
 			holds = holds && tells(found.Payload, expected.Error)
@@ -94,6 +98,18 @@ func (one document) run(engine *Engine) (wrong []string, err error) {
 		wrong = append(wrong, one.Name+": the log differs")
 	}
 	return wrong, nil
+}
+
+// fill copies bytes across the stretches of memory that a payload names.
+func (e *Engine) fill(stretches, content []byte) bool {
+	for ; len(stretches) > 0; stretches = stretches[8:] {
+		address, length := le.Uint32(stretches), le.Uint32(stretches[4:])
+		if !e.memory.Write(address, content[:length]) {
+			return false
+		}
+		content = content[length:]
+	}
+	return true
 }
 
 // tells says whether an error has a message, a suggestion, and the details that it should have.
