@@ -95,6 +95,14 @@ export interface PatchOperation {
   readonly from?: string;
 }
 
+/** An index that {@link Database.createIndex} made. */
+export interface FieldIndex {
+  readonly namespace: string;
+  readonly field: string;
+  /** Memory that it takes. */
+  readonly bytes: number;
+}
+
 /** What {@link Database.verify} found. */
 export interface VerifyReport {
   readonly ok: boolean;
@@ -296,6 +304,23 @@ export class Database {
     return this.session.read(Op.aggregate, { ...asked(namespace, options.where, options), control }, json);
   }
 
+  /** Keep an index of a field, by its dotted path; false if there was one. Filters and orders of the
+   * field use it, and answer the same as without. It is stored with the database. */
+  async createIndex(namespace: string, field: string): Promise<boolean> {
+    return this.session.write(Op.create_index, fieldOf(namespace, field), yes);
+  }
+
+  /** Drop the index of a field; false if there was none. */
+  async dropIndex(namespace: string, field: string): Promise<boolean> {
+    return this.session.write(Op.drop_index, fieldOf(namespace, field), yes);
+  }
+
+  /** The indexes of a namespace, or of all, sorted by namespace and field. */
+  async listIndexes(namespace?: string): Promise<FieldIndex[]> {
+    const request = namespace === undefined ? {} : { namespace: checkText("the namespace", namespace) };
+    return this.session.read(Op.list_indexes, request, json);
+  }
+
   /** The values whose text fits best, best first: BM25 over all strings. `"a phrase"`, `+must`,
    * `-not` and `prefix*` are understood. */
   async search(namespace: string, text: string, topK = 10, options: SearchOptions = {}): Promise<Match[]> {
@@ -445,6 +470,10 @@ export class Database {
 
 function names(namespace: string, key: string): { namespace: string; key: string } {
   return { namespace: checkText("the namespace", namespace), key: checkText("the key", key) };
+}
+
+function fieldOf(namespace: string, field: string): { namespace: string; key: string } {
+  return { namespace: checkText("the namespace", namespace), key: checkText("the field", field) };
 }
 
 function moment(options: AsOf | undefined): number | undefined {

@@ -5,7 +5,7 @@
  */
 
 export type {
-  AsOf, Filter, ListOptions, PatchOperation, PutOptions, QueryOptions, QueryRecord, SearchOptions,
+  AsOf, FieldIndex, Filter, ListOptions, PatchOperation, PutOptions, QueryOptions, QueryRecord, SearchOptions,
   SimilarOptions, Vector, VectorIndex, VectorMetric, VerifyReport, VersionLike,
 } from "./database.js";
 export { Database } from "./database.js";

@@ -159,6 +159,31 @@ test("queries", async () => {
   ]);
 });
 
+test("indexes answer as queries do without, and are kept", async () => {
+  const storage = new koru.MemoryStorage();
+  const db = await fresh({ storage });
+  await db.putBatch(Array.from({ length: 200 }, (_, i) => ["users", `u${i}`, { age: i % 50, name: `n${i}` }]));
+  const questions = [{ age: 7 }, { age: { $gte: 45, $lt: 48 } }, { age: { $in: [1, 2] }, name: "n51" }];
+  const ask = () => Promise.all(questions.map((where) => db.query("users", where, { orderBy: "-age" })));
+  const before = await ask();
+  assert.equal(await db.createIndex("users", "age"), true);
+  assert.equal(await db.createIndex("users", "age"), false);
+  await db.createIndex("users", "name");
+  assert.deepEqual(await ask(), before);
+  assert.equal(before[0].length, 4);
+  await db.put("users", "u7", { age: 8 });
+  assert.equal((await db.query("users", { age: 7 })).length, 3, "writes keep it up to date");
+  const again = await fresh({ storage: new koru.MemoryStorage(storage.bytes()) });
+  const fields = (await again.listIndexes("users")).map(({ namespace, field }) => [namespace, field]);
+  assert.deepEqual(fields, [["users", "age"], ["users", "name"]]);
+  assert.deepEqual(await again.listIndexes("books"), []);
+  assert.equal(await again.dropIndex("users", "age"), true);
+  assert.equal(await again.dropIndex("users", "age"), false);
+  assert.equal((await again.listIndexes()).length, 1);
+  await assert.rejects(db.createIndex("users", ""), koru.ValidationError);
+  await assert.rejects(db.createIndex("users", 7), koru.ValidationError);
+});
+
 test("text, vectors, and both", async () => {
   const db = await fresh();
   const mars = await db.embed("notes", "mars", [1, 0, 0.5], { text: "red planet" });

@@ -18,7 +18,8 @@ function engineOf(module) {
     bytes,
     call(opcode, request) {
       bytes(instance.request(request.length), request.length).set(request);
-      const view = new DataView(instance.memory.buffer, instance.call(opcode, request.length), 32);
+      const header = instance.call(opcode, request.length); // It may have moved the memory.
+      const view = new DataView(instance.memory.buffer, header, 32);
       const word = (at) => view.getUint32(at, true);
       return {
         status: word(0), flags: word(4), payload: bytes(word(8), word(12)).slice(),
