@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 TEST_TIMEOUT_SECONDS = 240
-SLOW_SECONDS = 20
+SLOW_SECONDS = 5
 IMPOSSIBLE = [
     ("can't start new thread", "there are no threads"),
     ("does not support processes", "there are no processes"),
@@ -67,6 +67,9 @@ class Report:
         for outcome in self.outcomes:
             if outcome.kind == "failed":
                 lines += [f"FAILED {outcome.name}", outcome.detail]
+        slow = [outcome for outcome in self.outcomes if outcome.seconds > SLOW_SECONDS]
+        slow.sort(key=lambda outcome: outcome.seconds, reverse=True)
+        lines += [f"SLOW {outcome.name} ({outcome.seconds:.0f} s)" for outcome in slow]
         counts = ", ".join(f"{self.count(kind)} {kind}" for kind in ("passed", "failed", "skipped"))
         seconds = sum(outcome.seconds for outcome in self.outcomes)
         return "\n".join([*lines, f"{counts} in {seconds:.1f} s"])
@@ -271,5 +274,7 @@ async def run_suites(
         report.outcomes.append(outcome)
         if outcome.kind == "failed" or outcome.seconds > SLOW_SECONDS:
             tell(f"{outcome.kind} {outcome.name} ({outcome.seconds:.1f} s)")
+        if index % 50 == 49:
+            tell(f"{index + 1} of {len(items)} are done")
         await asyncio.sleep(0)
     return report
