@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+# Under Pyodide a path is the name of a database in the browser's storage; node has none.
+KEPT_IN = os.environ.get("KORU_KEPT_IN") if sys.platform == "emscripten" else "file"
+HOST = "pyodide" if sys.platform == "emscripten" else "wasmtime"
+
 settings.register_profile(
     "default",
-    max_examples=60,
+    # Each write is a transaction of some milliseconds in IndexedDB.
+    max_examples=15 if KEPT_IN == "indexeddb" else 60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -49,10 +54,6 @@ def _no_path(_directory: Path) -> None:
 def _one_file(directory: Path) -> Path:
     return directory / "data.koru"
 
-
-# Under Pyodide a path is the name of a database in the browser's storage; node has none.
-KEPT_IN = os.environ.get("KORU_KEPT_IN") if sys.platform == "emscripten" else "file"
-HOST = "pyodide" if sys.platform == "emscripten" else "wasmtime"
 
 BACKENDS = [
     Backend(HOST, "memory", _no_path),

@@ -3,6 +3,7 @@
 import { SerializationError, ValidationError } from "./errors.js";
 import { stringify } from "./json.js";
 import { Flag, ITEM_HEADER_BYTES } from "./protocol.js";
+import { shortJson } from "./short.js";
 import { joined } from "./storage.js";
 import { Version } from "./versions.js";
 
@@ -12,6 +13,12 @@ const encoder = new TextEncoder();
 export function valueOf(value: unknown): { payload: string | Uint8Array; flags: number } {
   if (value instanceof Uint8Array) return { payload: value, flags: Flag.bytes };
   return { payload: stringify(value), flags: 0 };
+}
+
+/** The same, to be used at once: the bytes of short values hold until the next one is laid out. */
+export function valueForNow(value: unknown): { payload: string | Uint8Array; flags: number } {
+  const payload = shortJson(value);
+  return payload === undefined ? valueOf(value) : { payload, flags: 0 };
 }
 
 /** A name that UTF-8 can say. */

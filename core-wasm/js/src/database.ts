@@ -1,7 +1,7 @@
 /** The database. */
 
 import {
-  batchOf, boostsOf, checkLimit, checkText, filterOf, idOf, type Item, orderOf, valueOf, vectorOf,
+  batchOf, boostsOf, checkLimit, checkText, filterOf, idOf, type Item, orderOf, valueForNow, vectorOf,
 } from "./arguments.js";
 import { KeyNotFoundError, ValidationError } from "./errors.js";
 import { parse, stringify } from "./json.js";
@@ -156,17 +156,18 @@ export class Database {
 
   /** Write a new version of a key. The value is JSON, or a `Uint8Array`, of up to 8 MiB. */
   async put(namespace: string, key: string, value: unknown, options?: PutOptions): Promise<Version> {
-    const { payload, flags } = valueOf(value);
-    return this.#put(namespace, key, payload, flags, options);
+    return this.#put(namespace, key, value, options);
   }
 
+  /** With the flag *keep* the present value stays. */
   #put(
-    namespace: string, key: string, payload: string | Uint8Array, flags: number, options?: PutOptions,
+    namespace: string, key: string, value: unknown, options?: PutOptions, flag = 0,
   ): Version | Promise<Version> {
     checkText("the namespace", namespace);
     checkText("the key", key);
     const control = options === undefined ? "" : putControl(options);
     const vector = options?.embedding === undefined ? undefined : vectorOf(options.embedding);
+    const { payload, flags } = flag === Flag.keep ? { payload: "", flags: flag } : valueForNow(value);
     return this.session.write(Op.put, { namespace, key, control, payload, flags, vector }, versionOf);
   }
 
@@ -332,8 +333,7 @@ export class Database {
   async embed(
     namespace: string, key: string, embedding: Vector, value?: unknown, options?: { model?: string },
   ): Promise<Version> {
-    const { payload, flags } = value === undefined ? { payload: "", flags: Flag.keep } : valueOf(value);
-    return this.#put(namespace, key, payload, flags, { ...options, embedding });
+    return this.#put(namespace, key, value, { ...options, embedding }, value === undefined ? Flag.keep : 0);
   }
 
   /** Write many versions with vectors: `embeddings` is one after the other, or an array of them.
