@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from json_values import equal_as_json, same
 from query_oracle import Row, aggregate
+from turns import give_a_turn
 
 from koru_delta import Database, LimitExceededError, SyncDatabase, ValidationError
 
@@ -346,7 +347,7 @@ async def test_aggregates_see_whole_batches_only(db: Database) -> None:
     async def read() -> int:
         reads = 0
         while not done.is_set():
-            await asyncio.sleep(0)  # Reading alone need not give others a turn.
+            await give_a_turn()
             sums = await db.aggregate("orders", {"s": {"$sum": "n"}}, group_by="g")
             assert len({group["s"] for group in sums}) <= 1
             assert all(group["s"] % 50 == 0 for group in sums)

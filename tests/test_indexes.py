@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from json_values import same
 from query_oracle import Order, Row, Where, documents, filters, orders, query, values
+from turns import give_a_turn
 
 from koru_delta import Config, Database, LimitExceededError, SyncDatabase, Version
 
@@ -351,7 +352,7 @@ async def test_queries_by_index_see_whole_batches_only(db: Database) -> None:
     async def read(where: Where, order_by: str | None) -> int:
         reads = 0
         while not done.is_set():
-            await asyncio.sleep(0)  # Reading alone need not give others a turn.
+            await give_a_turn()
             found = await db.query("people", where, order_by=order_by)
             assert len(found) in (0, 60)
             assert len({record.value["turn"] for record in found}) <= 1

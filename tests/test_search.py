@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from text_oracle import assert_finds, assert_snippet, hits
+from turns import give_a_turn
 
 from koru_delta import Database, LimitExceededError, Match, ValidationError
 
@@ -360,7 +361,7 @@ async def test_searches_see_whole_batches_only(db: Database) -> None:
     async def read() -> int:
         reads = 0
         while not done.is_set():
-            await asyncio.sleep(0)  # Reading alone need not give others a turn.
+            await give_a_turn()
             matches = await db.search("n", "sea", 100)
             assert len(matches) in (0, 30)
             assert len({match.value for match in matches}) <= 1

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from turns import give_a_turn
 
 from koru_delta import (
     Config,
@@ -194,7 +195,7 @@ async def test_a_view_shows_whole_batches_only(db: Database) -> None:
     async def read() -> int:
         reads = 0
         while not done.is_set():
-            await asyncio.sleep(0)  # Reading alone need not give others a turn.
+            await give_a_turn()
             found = await db.view("by turn")
             assert len(found) in (0, 60)
             assert len({record.value["turn"] for record in found}) <= 1
