@@ -145,11 +145,13 @@ class Script:
 
 def all_scripts() -> Iterator[Script]:
     """The scripts of every file, in their order."""
+    import conformance_derived
     import conformance_files
     import conformance_ranked
     import conformance_scripts
 
-    for module in (conformance_scripts, conformance_ranked, conformance_files):
+    parts = (conformance_scripts, conformance_derived, conformance_ranked, conformance_files)
+    for module in parts:
         yield from (make() for make in module.SCRIPTS)
 
 

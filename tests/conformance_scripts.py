@@ -434,8 +434,8 @@ def querying() -> Script:
     for indexed in (False, True):
         if indexed:
             request = do.request(op.CREATE_INDEX, "books", "year")
-            definition = _definition(do, "books", "year")
-            do.expect("an index of a field", request, definition)
+            made = definition(do, "books", "year")
+            do.expect("an index of a field", request, made)
         for about, where, control, keys in cases:
             payload = b"" if where is None else compact(where)
             request = do.request(op.QUERY, "books", control=control, payload=payload)
@@ -455,7 +455,7 @@ def querying() -> Script:
     return do
 
 
-def _definition(do: Script, namespace: str, field: str) -> Reply:
+def definition(do: Script, namespace: str, field: str) -> Reply:
     """What making an index writes: a value in the engine's own namespace."""
     key = f"index\0{namespace}\0{field}"
     value = compact({"index": {"namespace": namespace, "field": field}})
