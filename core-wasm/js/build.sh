@@ -10,7 +10,7 @@ pack=$root/.build/npm/wasm-pack
 
 # For size: it is what a page or a worker loads. ARCHITECTURE.md says what that costs. Hashing, a large
 # part of each write, stays fast.
-export CARGO_PROFILE_RELEASE_OPT_LEVEL=s KORU_INLINE_THRESHOLD=10 KORU_INLINEHINT_THRESHOLD=100
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=s KORU_INLINE_THRESHOLD=10 KORU_INLINEHINT_THRESHOLD=50
 # wasm-pack takes wasm-bindgen and wasm-opt from PATH.
 PATH=$root/.build/cargo/bin:$root/pyodide/node_modules/.bin:$PATH
 KORU_TARGET_DIR=$root/core-wasm/target/js "$root/core-wasm/build.sh" run \
