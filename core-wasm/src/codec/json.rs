@@ -14,13 +14,8 @@ use crate::limits::MAX_JSON_DEPTH;
 /// # Errors
 /// `Serialization` that names the byte offset.
 pub fn validate(text: &[u8]) -> Result<()> {
-    let mut scanner = Scanner { text, position: 0 };
-    let outcome = if core::str::from_utf8(text).is_err() {
-        Err("not valid UTF-8")
-    } else {
-        scanner.document()
-    };
-    outcome.map_err(|problem| {
+    let mut scanner = Scanner { text, position: 0, is_ascii: true };
+    scanner.document().map_err(|problem| {
         Error::new(
             Kind::Serialization,
             format!("the value is not valid JSON: {problem}"),
@@ -35,6 +30,8 @@ type Step = core::result::Result<(), &'static str>;
 struct Scanner<'a> {
     text: &'a [u8],
     position: usize,
+    /// Whether no byte of a string so far was above ASCII; nothing else may have one.
+    is_ascii: bool,
 }
 
 impl Scanner<'_> {
@@ -54,7 +51,13 @@ impl Scanner<'_> {
         self.space();
         self.value()?;
         self.space();
-        if self.position == self.text.len() { Ok(()) } else { Err("more text after the value") }
+        if self.position != self.text.len() {
+            Err("more text after the value")
+        } else if self.is_ascii || core::str::from_utf8(self.text).is_ok() {
+            Ok(())
+        } else {
+            Err("not valid UTF-8")
+        }
     }
 
     /// Scans one value. Containers are held on an explicit stack of one bit a level (set for an
@@ -146,7 +149,9 @@ impl Scanner<'_> {
         self.position += 1;
         loop {
             while let Some(word) = self.text.get(self.position..).and_then(<[u8]>::first_chunk) {
-                let plain = plain_bytes(u64::from_le_bytes(*word));
+                let word = u64::from_le_bytes(*word);
+                self.is_ascii &= word & EACH_TOP == 0;
+                let plain = plain_bytes(word);
                 self.position += plain;
                 if plain < 8 {
                     break;
@@ -159,7 +164,10 @@ impl Scanner<'_> {
                 }
                 Some(b'\\') => self.escape()?,
                 Some(0..32) => return Err("a control character in a string"),
-                Some(_) => self.position += 1,
+                Some(byte) => {
+                    self.is_ascii &= byte.is_ascii();
+                    self.position += 1;
+                }
                 None => return Err("a string without its end"),
             }
         }
@@ -250,6 +258,10 @@ impl Scanner<'_> {
     }
 }
 
+/// A one in each of eight bytes, and the top bit of each.
+const EACH: u64 = u64::from_le_bytes([1; 8]);
+const EACH_TOP: u64 = 128 * EACH;
+
 /// How many of eight bytes, the lowest first, stand for themselves in a string: neither a quote, nor a
 /// backslash, nor a control character.
 ///
@@ -258,10 +270,9 @@ impl Scanner<'_> {
 /// "Bit Twiddling Hacks", section "Determine if a word has a byte less than n".
 #[inline(always)]
 fn plain_bytes(word: u64) -> usize {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
     let less = |word: u64, n: u64| word.wrapping_sub(n * EACH) & !word;
     let equal = |byte: u8| less(word ^ (u64::from(byte) * EACH), 1);
-    let special = (equal(b'"') | equal(b'\\') | less(word, 32)) & (128 * EACH);
+    let special = (equal(b'"') | equal(b'\\') | less(word, 32)) & EACH_TOP;
     special.trailing_zeros() as usize / 8
 }
 
@@ -345,6 +356,15 @@ mod tests {
             let special = |byte: &u8| matches!(byte, 0..32 | b'"' | b'\\');
             let expected = bytes.iter().position(special).unwrap_or(8);
             prop_assert_eq!(plain_bytes(u64::from_le_bytes(bytes)), expected);
+        }
+
+        #[test]
+        fn strings_are_those_of_serde_json(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0xc3), Just(0xa9)], 0..20)
+        ) {
+            let text = [b"[\"", bytes.as_slice(), b"\"]"].concat();
+            let oracle: core::result::Result<serde_json::Value, _> = serde_json::from_slice(&text);
+            prop_assert_eq!(validate(&text).is_ok(), oracle.is_ok(), "{:?}", text);
         }
 
         #[test]
