@@ -26,11 +26,11 @@ help: ## Show what can be made
 demo: .build/demo/.stamp ## Install the wheel in a fresh environment and run the examples 01 to 04
 	@.build/demo/bin/python examples/demo.py .build/demo/work
 
-test: test-rust $(MODULE) $(SELFTEST) .venv/.stamp .build/pyodide/.stamp ## Run the tests: the engine's, the package's, and in browsers
+test: test-rust $(MODULE) $(SELFTEST) .build/strace.stamp .venv/.stamp .build/pyodide/.stamp ## Run the tests: the engine's, the package's, and in browsers
 	$(PYTEST)
 	pyodide/run.sh quick $(WHEEL)
 
-check: lint test-rust $(MODULE) $(SELFTEST) .venv/.stamp .build/pyodide/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
+check: lint test-rust $(MODULE) $(SELFTEST) .build/strace.stamp .venv/.stamp .build/pyodide/.stamp ## Run all that CI runs: formats, lints, types, tests, coverage
 	$(PYTEST) --cov --cov-report=term
 	pyodide/run.sh quick $(WHEEL)
 
@@ -137,6 +137,11 @@ define new_venv
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || core-wasm/toolchain.sh apt python3-venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
+
+.build/strace.stamp:
+	@command -v strace >/dev/null || ! command -v apt-get >/dev/null || core-wasm/toolchain.sh apt strace \
+		|| echo "setup: without strace, the test by the system's own record is skipped"
+	@mkdir -p .build && touch $@
 
 .venv/.stamp: tests/requirements.txt pyproject.toml | $(MODULE)
 	@echo "setup: installing the pinned Python tools in .venv"
