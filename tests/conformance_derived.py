@@ -23,9 +23,7 @@ def defining() -> Script:
 
     def view(about: str, *keys: str, **options: Any) -> None:
         request = do.request(op.VIEW, key="late", **options)
-        found = [spec.current("books", key) for key in keys]
-        payload = versions_payload([one for one in found if one is not None])
-        do.expect(about, request, Reply(payload=payload))
+        do.expect(about, request, Reply(payload=versions_payload(spec.values("books", keys))))
 
     request = do.request(op.CREATE_VIEW, "books", "late", control={"order_by": order},
                          payload=where)  # fmt: skip

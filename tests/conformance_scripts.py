@@ -155,16 +155,15 @@ def look(do: Script, at: int) -> None:
     for namespace, key in (("users", "alice"), ("users", "bob"), ("files", "logo")):
         request = do.request(op.GET, namespace, key, at=at)
         do.expect(f"get {namespace}/{key} {when}", request, spec.get(namespace, key, at))
-        found = spec.current(namespace, key, at)
         request = do.request(op.CONTAINS, namespace, key, at=at)
-        reply = Reply(flags=YES if found else 0)
+        reply = Reply(flags=YES if spec.current(namespace, key, at) else 0)
         do.expect(f"contains {namespace}/{key} {when}", request, reply)
     request = do.request(op.GET, "users", "nobody", at=at, flags=op.FLAG_QUIET)
     do.expect(f"get quietly what is not there {when}", request, Reply())
     keys = ["zo\u00eb", "nobody", "alice"]
     request = do.request(op.GET_MANY, "users", payload=compact(keys), at=at)
-    found_versions = [one for key in keys if (one := spec.current("users", key, at))]
-    do.expect(f"get_many {when}", request, Reply(payload=versions_payload(found_versions)))
+    found = spec.values("users", keys, at)
+    do.expect(f"get_many {when}", request, Reply(payload=versions_payload(found)))
     present = spec.present("users", at)
     request = do.request(op.GET_MANY, "users", at=at)
     do.expect(f"get all {when}", request, Reply(payload=versions_payload(present)))
@@ -419,8 +418,7 @@ def querying() -> Script:
         do.put("books", key, value)
 
     def versions(*keys: str) -> Reply:
-        found = [spec.current("books", key) for key in keys]
-        return Reply(payload=versions_payload([one for one in found if one]))
+        return Reply(payload=versions_payload(spec.values("books", keys)))
 
     cases: list[tuple[str, Any, dict[str, Any], tuple[str, ...]]] = [
         ("all, by key", None, {}, ("emma", "moby", "walden")),

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3_reference import blake3
 from log_format import COMMIT, ERASURE, VERSION, Frame, crc32c
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 JSON_VALUE, BYTES_VALUE, DELETED = 0, 1, 2
 NOW = 2**64 - 1
@@ -145,6 +148,10 @@ class SpecDatabase:
     def present(self, namespace: str, at: int = NOW) -> list[Version]:
         """The versions that are a key's value, by key."""
         keys = sorted({one.key for one in self.versions if one.namespace == namespace})
+        return self.values(namespace, keys, at)
+
+    def values(self, namespace: str, keys: Iterable[str], at: int = NOW) -> list[Version]:
+        """The versions that are values of these keys, in their order, of those that have one."""
         found = [self.current(namespace, key, at) for key in keys]
         return [one for one in found if one is not None]
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -509,7 +508,6 @@ async def test_a_part_that_the_new_instance_refuses_while_the_next_is_made_ends_
             await db.compact()
     assert fed == 2, "nothing is fed after one that was refused"
     assert names_in(path.parent) == [path.name, f"{path.name}.lock"]
-    assert not [t for t in threading.enumerate() if "compaction" in t.name]
     assert await db.get("a", "key7") == "7" * 500_000
     assert (await db.compact()).versions_after == 8
     assert (await db.verify()).ok

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from koru_delta import Database, SyncDatabase, _arguments
-from koru_delta._storage.commit_log import Behind, CommitLog
+from koru_delta._storage.commit_log import CommitLog
+from koru_delta._workers import OneBehind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,10 +212,44 @@ async def test_a_group_is_written_here_where_no_thread_is_spare(path: Path) -> N
         gate = threading.Event()
         with ThreadPoolExecutor(1) as busy:
             busy.submit(gate.wait)
-            with Behind(busy) as written:
+            with OneBehind(busy) as written:
                 group = log.append(b"\0" * 8, log.acknowledged)
                 assert group is not None
-                written.add(group)
+                written.add(group.wait)
                 assert not group.done
             assert group.done
             gate.set()
+
+
+def test_what_failed_is_told_before_the_next_is_begun() -> None:
+    done: list[int] = []
+
+    def fail() -> None:
+        raise OSError("no room")
+
+    with ThreadPoolExecutor(1) as threads:
+        behind = OneBehind(threads)
+        behind.add(fail)
+        with pytest.raises(OSError, match="no room"):
+            behind.add(lambda: done.append(1))
+        behind.settle()
+        behind.add(lambda: done.append(2))
+        behind.settle()
+    assert done == [2]
+
+
+def test_what_was_not_begun_stays_undone_when_it_is_stopped() -> None:
+    done: list[int] = []
+    gate = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(gate.wait)
+        waiting = OneBehind(threads)
+        waiting.add(lambda: done.append(1))
+        waiting.stop()
+        gate.set()
+        begun = threading.Event()
+        running = OneBehind(threads)
+        running.add(lambda: (begun.set(), done.append(2)))
+        assert begun.wait(10)
+        running.stop()
+        assert done == [2]

@@ -32,8 +32,8 @@ from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error, raise_refused
 from koru_delta._storage.base import Storage
 from koru_delta._storage.choice import open_log, open_storage, prepare_storage
-from koru_delta._storage.commit_log import Behind, CommitLog, Group, NoLog
-from koru_delta._workers import HAS_THREADS, work_in_background, worker_threads
+from koru_delta._storage.commit_log import CommitLog, Group, NoLog
+from koru_delta._workers import HAS_THREADS, OneBehind, work_in_background, worker_threads
 from koru_delta.config import Config
 from koru_delta.errors import DatabaseLockedError, KoruDeltaError, LimitExceededError, StorageError
 
@@ -469,14 +469,17 @@ class Session(Loading):
             for address, size in zip(words[::2], words[1::2], strict=True):
                 self._host.fill(address, matrix.read(done, size))
                 done += size
-            with Behind(worker_threads() if HAS_THREADS else None) as written:
+            # Without a sync there is nothing to wait for on another thread.
+            syncs = HAS_THREADS and isinstance(self.log, CommitLog) and self.log.waits_for_sync
+            with OneBehind(worker_threads() if syncs else None) as written:
                 for payload in items():
                     now = time_ns() // 1000
                     request = self.request("", "", NOW, b"", payload, 0, now)
                     reply, group = self._append(op.EMBED_BATCH, request)
                     if reply[0]:
                         raise_error(reply, namespace, item="row")
-                    written.add(group)
+                    if group is not None:
+                        written.add(group.wait)
         return group
 
     async def embed(self, namespace: str, model: str, matrix: Matrix, items: EmbedItems) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -12,7 +12,8 @@ from koru_delta.errors import ValidationError
 
 if TYPE_CHECKING:
     from asyncio import Task
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Executor, Future, ThreadPoolExecutor
+    from typing import Self
 
 _T = TypeVar("_T")
 HAS_THREADS: Final = sys.platform != "emscripten"
@@ -41,6 +42,49 @@ def work_in_background(slices: Iterator[None], pause_seconds: float) -> None:
         worker_threads().submit(_work, slices, pause_seconds)
         return
     start_task(_work_in_turns(slices, pause_seconds))
+
+
+class OneBehind:
+    """Has work done one behind those who make it: while one piece is done, the next is made.
+
+    For a thread that may stand still. Leaving the context settles the last piece.
+    """
+
+    def __init__(self, executor: Executor | None) -> None:
+        """Do it on a thread of ``executor``, or here when it has none to spare."""
+        self._executor = executor
+        self._last: tuple[Callable[[], object], Future[object]] | None = None
+
+    def add(self, work: Callable[[], object]) -> None:
+        """Begin a piece, once the one before is done; raise what that one, or this one, raised."""
+        if self._executor is None:
+            work()
+            return
+        self.settle()
+        self._last = work, self._executor.submit(work)
+
+    def settle(self) -> None:
+        """Return when the last piece is done; raise what it raised."""
+        last, self._last = self._last, None
+        if last is not None:
+            work, doing = last
+            # What no thread has begun is done here: threads may all be waiting as we are.
+            if doing.cancel():
+                work()
+            else:
+                doing.result()
+
+    def stop(self) -> None:
+        """Return when nothing is done any more; what was not begun stays undone."""
+        last, self._last = self._last, None
+        if last is not None and not last[1].cancel():
+            last[1].exception()  # Waits for it. Whoever stops has no use for what it raised.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.settle()
 
 
 def start_task(coroutine: Coroutine[Any, Any, None]) -> None:

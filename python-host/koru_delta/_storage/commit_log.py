@@ -23,10 +23,8 @@ from koru_delta._storage.base import Storage, UncleanError
 from koru_delta.errors import StorageError
 
 if TYPE_CHECKING:
-    import concurrent.futures
     from asyncio import Future
     from concurrent.futures import Executor
-    from typing import Self
 
 Listeners: TypeAlias = Collection[Callable[[], None]]
 """What is called, on any thread, when more was acknowledged."""
@@ -74,48 +72,6 @@ class Group:
             self.log.flush_if_due(self)
         if self.error is not None:
             raise self.error
-
-
-class Behind:
-    """Waits for groups one behind those who make them: while one is synced, the next is made.
-
-    For a thread that may stand still. Leaving the context waits for the last.
-    """
-
-    def __init__(self, executor: Executor | None) -> None:
-        """Wait for groups on a thread of ``executor``, or here when it has none to spare."""
-        self._executor = executor
-        self._last: tuple[Group, concurrent.futures.Future[None]] | None = None
-
-    def add(self, group: Group | None) -> None:
-        """Have the frames of a write acknowledged; None if it has none.
-
-        Raises:
-            StorageError: If this group or the one before could not be written.
-        """
-        if group is None:
-            return
-        if self._executor is None or not group.log.waits_for_sync:
-            group.wait()
-            return
-        self._settle()
-        self._last = group, self._executor.submit(group.wait)
-
-    def _settle(self) -> None:
-        last, self._last = self._last, None
-        if last is not None:
-            group, waiting = last
-            # One that no thread has begun is waited for here: threads may all be waiting as we are.
-            if waiting.cancel():
-                group.wait()
-            else:
-                waiting.result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._settle()
 
 
 class NoLog:

@@ -24,12 +24,11 @@ from koru_delta._upkeep.snapshots import (
     call_held,
     holding,
 )
-from koru_delta._workers import HAS_THREADS
+from koru_delta._workers import HAS_THREADS, OneBehind, worker_threads
 from koru_delta.errors import CorruptionError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future, ThreadPoolExecutor
 
     from koru_delta._hosts.base import Host
     from koru_delta._session import Session
@@ -80,10 +79,19 @@ class Compaction:
         storage = session.storage
         replacement = None if storage is None else begin_replacement(storage)
         successor = Successor(session)
-        following = _Following(successor)
+        # It takes a part in while the next is made and written: both are the engine's work, each
+        # in an instance of its own.
+        following = OneBehind(worker_threads() if HAS_THREADS else None)
+        sequence = 0
 
         def write(data: bytes) -> None:
-            following.feed(data, snapshot.progress.get("erasures"))
+            erasures = snapshot.progress.get("erasures")
+
+            def feed() -> None:
+                nonlocal sequence
+                sequence = successor.feed(data, erasures)
+
+            following.add(feed)
             if replacement is not None:
                 replacement.append(data)
 
@@ -92,13 +100,13 @@ class Compaction:
         try:
             if not hold:
                 snapshot.catch_up()
-                following.wait()
+                following.settle()
                 self._maintain(successor, snapshot)
                 snapshot.catch_up()
             with holding(session, flush=True) as host:
                 before = self._sizes(host)
                 snapshot.end(host)
-                sequence = following.wait()
+                following.settle()
                 if successor.head() != call_held(session, host, op.HEAD, {})[2]:
                     raise CorruptionError("the snapshot does not lead to the head of the database")
                 failure = commit(replacement)
@@ -139,53 +147,6 @@ class Compaction:
         stats: dict[str, Any] = json.loads(call_held(session, host, op.STATS, {})[2])
         disk = 0 if session.storage is None else session.storage.size
         return Sizes(disk, host.memory_bytes, stats["versions"])
-
-
-class _Following:
-    """A successor that is one part behind: it takes one in while the next is made and written.
-
-    Both are the engine's work, each in an instance of its own, so with threads they go on at once.
-    """
-
-    def __init__(self, successor: Successor) -> None:
-        """Prepare; a thread is started when the first part comes."""
-        self._successor = successor
-        self._sequence = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._fed: Future[int] | None = None
-
-    def feed(self, data: bytes, erasures: list[Any] | None) -> None:
-        """Begin to take a part in, once the one before is in.
-
-        Raises:
-            KoruDeltaError: Whatever kept it from the one before.
-        """
-        self.wait()
-        if not HAS_THREADS:
-            self._sequence = self._successor.feed(data, erasures)
-            return
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            # Of its own: waiting for the pool that this runs on could be for ever.
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="koru-delta-compaction")
-        self._fed = self._pool.submit(self._successor.feed, data, erasures)
-
-    def wait(self) -> int:
-        """Return when everything is in: the sequence so far.
-
-        Raises:
-            KoruDeltaError: Whatever kept it from that.
-        """
-        if self._fed is not None:
-            fed, self._fed = self._fed, None
-            self._sequence = fed.result()
-        return self._sequence
-
-    def stop(self) -> None:
-        """Return when the successor is not used any more."""
-        if self._pool is not None:
-            self._pool.shutdown()
 
 
 def begin_replacement(storage: Storage) -> Replacement:
