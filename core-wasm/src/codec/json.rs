@@ -152,10 +152,12 @@ impl Scanner<'_> {
                 let word = u64::from_le_bytes(*word);
                 self.is_ascii &= word & EACH_TOP == 0;
                 let plain = plain_bytes(word);
-                self.position += plain;
                 if plain < 8 {
+                    self.position += plain;
                     break;
                 }
+                // By itself, so that the next word does not wait for what this one came to.
+                self.position += 8;
             }
             match self.text.get(self.position) {
                 Some(b'"') => {

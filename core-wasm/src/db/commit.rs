@@ -175,6 +175,7 @@ impl Database {
                 self.make_room(drafts.len(), bytes).map_err(|()| error)?;
             }
         }
+        self.keyspace.reserve(drafts.len())?;
         self.versions.reserve(drafts.len())
     }
 
@@ -228,8 +229,8 @@ impl Database {
         // Both were checked to be UTF-8.
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
-        let chain = keyspace.chain_mut(namespace, key);
-        let before = chain.as_ref().and_then(|chain| chain.latest());
+        let chain = keyspace.find((draft.namespace, draft.key), versions);
+        let before = chain.and_then(|chain| keyspace.latest(chain));
         let previous = before.and_then(|place| versions.id(place));
         let (kind, value) = (draft.kind, draft.value);
         let (model, causes) = (draft.model, draft.causes);
@@ -242,7 +243,7 @@ impl Database {
         let latest = before.and_then(|place| versions.get(place)?.vector());
         let place = versions.push(record, timestamp, held, offset);
         match chain {
-            Some(chain) => chain.push(place),
+            Some(chain) => keyspace.push(chain, place),
             None => keyspace.insert(namespace, key, place),
         }
         if let Some(before) = before {

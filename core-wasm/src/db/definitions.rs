@@ -239,8 +239,7 @@ impl Database {
         mut each: impl FnMut(&Self, Place) -> Result<()>,
     ) -> Result<()> {
         let mut overwritten = Vec::new();
-        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
-        for chain in chains {
+        for chain in self.keyspace.chains(namespace) {
             let acknowledged = chain.until(self.visible_timestamp, &self.versions).len();
             let places = chain.places().get(acknowledged.saturating_sub(1)..).unwrap_or_default();
             for (index, place) in places.iter().enumerate() {
@@ -279,6 +278,7 @@ impl Database {
 
     /// Commits a draft of the engine's own namespace, whose names nobody else could give.
     fn commit_own(&mut self, write: Write, draft: &Draft<'_>) -> Result<()> {
+        self.keyspace.reserve(1)?;
         self.versions.reserve(1)?;
         self.commit_checked(write, core::slice::from_ref(draft), &[None]).map(drop)
     }

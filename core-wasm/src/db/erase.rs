@@ -14,7 +14,7 @@ impl Database {
     /// # Errors
     /// `Invalid` if a time past the year 9999 arrived.
     pub fn erase(&mut self, write: Write, namespace: &str, key: &str) -> Result<usize> {
-        if self.keyspace.chain(namespace, key).is_none() {
+        if self.keyspace.chain(namespace, key, &self.versions).is_none() {
             return Ok(0);
         }
         let timestamp = self.begin(write)?;

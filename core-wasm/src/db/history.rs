@@ -18,7 +18,9 @@ impl Database {
         limit: Option<usize>,
         at: u64,
     ) -> Vec<&Record> {
-        let Some(chain) = self.keyspace.chain(namespace, key) else { return Vec::new() };
+        let Some(chain) = self.keyspace.chain(namespace, key, &self.versions) else {
+            return Vec::new();
+        };
         let places = chain.until(self.horizon(at), &self.versions);
         let skipped = places.len().saturating_sub(limit.unwrap_or(usize::MAX));
         places.iter().skip(skipped).filter_map(|place| self.versions.record(*place)).collect()

@@ -1,8 +1,17 @@
 //! Names: namespaces and keys, sorted by bytes, each key with the places of its versions.
+//!
+//! A key is found by a hash of its names: the record of its latest version, which never leaves memory
+//! and which whoever asks for a key reads next, says whether it is the one. The order of keys is kept
+//! beside that, for what goes through them. Hashes are seeded with a random number of the host's:
+//! whoever chooses keys cannot choose them to be equal.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use crate::error::Result;
+
+use super::slab::Slab;
+use super::table::{Table, Tag};
 use super::versions::{Place, Versions};
 
 /// A key's versions, oldest first.
@@ -29,7 +38,7 @@ impl Chain {
         self.places().last().copied()
     }
 
-    pub(super) fn push(&mut self, place: Place) {
+    fn push(&mut self, place: Place) {
         match &mut self.0 {
             Places::One([first]) => {
                 // No allocation is smaller than three places.
@@ -61,58 +70,120 @@ impl Chain {
     }
 }
 
-/// Keys of one namespace.
-pub(super) type Keys = BTreeMap<Box<str>, Chain>;
+/// Bytes of a namespace and of a key.
+pub(super) type Names<'a> = (&'a [u8], &'a [u8]);
+
+/// Number of a key's chain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChainNumber(u32);
 
 /// All namespaces. Those without a key left are removed.
-#[derive(Debug, Default)]
-pub(super) struct Keyspace(BTreeMap<Box<str>, Keys>);
+#[derive(Debug)]
+pub(super) struct Keyspace {
+    seed: u64,
+    chains: Slab<Chain>,
+    by_names: Table,
+    sorted: BTreeMap<Box<str>, BTreeMap<Box<str>, ChainNumber>>,
+}
 
 impl Keyspace {
-    #[inline(always)]
-    pub(super) fn chain(&self, namespace: &str, key: &str) -> Option<&Chain> {
-        self.0.get(namespace)?.get(key)
+    /// No keys. `seed` is random.
+    pub(super) fn new(seed: u64) -> Self {
+        let (chains, by_names, sorted) = Default::default();
+        Self { seed, chains, by_names, sorted }
     }
 
-    #[inline(always)]
-    pub(super) fn keys(&self, namespace: &str) -> Option<&Keys> {
-        self.0.get(namespace)
+    fn tag(&self, (namespace, key): Names<'_>) -> Tag {
+        Tag::new(self.seed, &[namespace, key])
     }
 
-    pub(super) fn namespaces(&self) -> impl Iterator<Item = (&str, &Keys)> {
-        self.0.iter().map(|(name, keys)| (&**name, keys))
+    /// The number of a key's chain. Constant time.
+    #[inline(never)]
+    pub(super) fn find(&self, names: Names<'_>, versions: &Versions) -> Option<ChainNumber> {
+        let is_it = |number: u32| {
+            let latest = self.latest(ChainNumber(number));
+            let record = latest.and_then(|place| versions.record(place));
+            record.is_some_and(|record| record.names() == names)
+        };
+        self.by_names.find(self.tag(names), is_it).map(ChainNumber)
     }
 
-    /// A key's versions, to be added to. Logarithmic.
+    /// A key's versions. Constant time.
+    pub(super) fn chain(&self, namespace: &str, key: &str, versions: &Versions) -> Option<&Chain> {
+        let names = (namespace.as_bytes(), key.as_bytes());
+        self.chains.get(self.find(names, versions)?.0)
+    }
+
+    /// The latest version of a chain.
     #[inline(always)]
-    pub(super) fn chain_mut(&mut self, namespace: &str, key: &str) -> Option<&mut Chain> {
-        self.0.get_mut(namespace)?.get_mut(key)
+    pub(super) fn latest(&self, chain: ChainNumber) -> Option<Place> {
+        self.chains.get(chain.0)?.latest()
+    }
+
+    /// Whether a namespace has a key.
+    pub(super) fn has(&self, namespace: &str) -> bool {
+        self.sorted.contains_key(namespace)
+    }
+
+    /// How many keys a namespace has.
+    pub(super) fn len(&self, namespace: &str) -> usize {
+        self.sorted.get(namespace).map_or(0, BTreeMap::len)
+    }
+
+    /// The versions of each key of a namespace, in order.
+    pub(super) fn chains(&self, namespace: &str) -> impl Iterator<Item = &Chain> {
+        let numbers = self.sorted.get(namespace).into_iter().flat_map(BTreeMap::values);
+        numbers.filter_map(|number| self.chains.get(number.0))
+    }
+
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.sorted.keys().map(|name| &**name)
+    }
+
+    /// Makes room to find `count` more keys, so that adding them cannot run out of memory.
+    pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
+        self.by_names.reserve(count)
+    }
+
+    /// Adds a version to a chain that there is.
+    pub(super) fn push(&mut self, chain: ChainNumber, place: Place) {
+        if let Some(chain) = self.chains.get_mut(chain.0) {
+            chain.push(place);
+        }
     }
 
     /// Adds a key, with its first version. Logarithmic.
     pub(super) fn insert(&mut self, namespace: &str, key: &str, place: Place) {
-        let chain = Chain(Places::One([place]));
-        self.0.entry(namespace.into()).or_default().insert(key.into(), chain);
+        let number = self.chains.add(Chain(Places::One([place])));
+        self.by_names.insert(self.tag((namespace.as_bytes(), key.as_bytes())), number);
+        let keys = match self.sorted.get_mut(namespace) {
+            Some(keys) => keys,
+            None => self.sorted.entry(namespace.into()).or_default(),
+        };
+        keys.insert(key.into(), ChainNumber(number));
     }
 
-    /// Removes a key and returns the places of its versions.
+    /// Removes a key and returns the places of its versions. Logarithmic.
     pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Vec<Place> {
-        let Some(keys) = self.0.get_mut(namespace) else { return Vec::new() };
-        let places = keys.remove(key).map(|chain| chain.places().to_vec()).unwrap_or_default();
+        let Some(keys) = self.sorted.get_mut(namespace) else { return Vec::new() };
+        let Some(ChainNumber(number)) = keys.remove(key) else { return Vec::new() };
         if keys.is_empty() {
-            self.0.remove(namespace);
+            self.sorted.remove(namespace);
         }
-        places
+        self.by_names.remove(self.tag((namespace.as_bytes(), key.as_bytes())), number);
+        let nothing = Chain(Places::Many(Vec::new()));
+        self.chains.remove(number, nothing).map_or(Vec::new(), |chain| chain.places().to_vec())
     }
 
-    /// Keys of a namespace from one of them on, in order.
-    pub(super) fn keys_from<'a>(
+    /// Keys of a namespace between two, in order.
+    pub(super) fn keys_between<'a>(
         &'a self,
         namespace: &str,
         from: Bound<&str>,
-    ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
-        let keys = self.0.get(namespace);
-        let range = keys.map(|keys| keys.range::<str, _>((from, Bound::Unbounded)));
-        range.into_iter().flatten().map(|(key, chain)| (&**key, chain))
+        to: Bound<&str>,
+    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Chain)> + use<'a> {
+        let keys = self.sorted.get(namespace);
+        let range = keys.map(|keys| keys.range::<str, _>((from, to))).into_iter().flatten();
+        range.filter_map(|(key, number)| Some((&**key, self.chains.get(number.0)?)))
     }
 }

@@ -1,7 +1,6 @@
 //! The database: keys, their versions, and what may be asked of them.
 //!
-//! State is one slab of [`versions`] in commit order and one [`keyspace`] of sorted names that
-//! point into it. Every write goes through [`commit`]; every read stops at what is acknowledged, so an
+//! State is one slab of [`versions`] in commit order and one [`keyspace`] of names that point into it. Every write goes through [`commit`]; every read stops at what is acknowledged, so an
 //! as-of read and a read of the present are the same code with another time.
 
 mod causality;
@@ -21,9 +20,11 @@ mod read;
 mod recall;
 mod replay;
 mod search;
+mod slab;
 mod snapshot;
 mod stats;
 mod suggest;
+mod table;
 mod vectors;
 mod verify;
 mod versions;
@@ -31,6 +32,7 @@ mod write;
 
 use std::collections::VecDeque;
 
+use crate::codec::bytes::u64_at;
 use crate::log::chain::Digest;
 use crate::log::header::Header;
 use crate::vector::{Metric, Mode};
@@ -148,7 +150,7 @@ impl Database {
         Self {
             options: *options,
             header,
-            keyspace: Keyspace::default(),
+            keyspace: Keyspace::new(u64_at(&options.database_id, 0).unwrap_or_default()),
             versions: Versions::new(options.aside_above.is_some()),
             vectors: Vectors::new(options.metric, options.mode),
             derived: Derived::default(),

@@ -82,8 +82,7 @@ impl Database {
         let horizon = run.horizon;
         let records = match source {
             Source::Scan => {
-                let chains = self.keyspace.keys(select.namespace);
-                let chains = chains.into_iter().flat_map(|keys| keys.values());
+                let chains = self.keyspace.chains(select.namespace);
                 let places =
                     chains.filter_map(|chain: &Chain| chain.value_at(horizon, &self.versions));
                 if order.parts().next().is_none() {
@@ -144,7 +143,7 @@ impl Database {
             let visible = |place: &Place| self.versions.is_visible(*place, horizon);
             return Ok(count(&mut narrowed.places.into_iter().filter(visible)));
         }
-        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
+        let chains = self.keyspace.chains(namespace);
         Ok(count(&mut chains.filter_map(|chain| chain.value_at(horizon, &self.versions))))
     }
 

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::log::record::{Record, ValueKind};
 
 use super::Database;
+use super::keyspace::Chain;
 
 /// A value as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,11 @@ pub struct Listing<'a> {
 impl Database {
     /// The record that holds a key's value as of `at`.
     fn visible(&self, namespace: &str, key: &str, at: u64) -> Option<&Record> {
-        let chain = self.keyspace.chain(namespace, key)?;
+        let chain = self.keyspace.chain(namespace, key, &self.versions)?;
         self.versions.record(chain.value_at(self.horizon(at), &self.versions)?)
     }
 
-    /// A key's value as of `at`. Logarithmic in the number of keys and, for the past, of the
-    /// key's versions.
+    /// A key's value as of `at`. Constant time, for the past logarithmic in the key's versions.
     ///
     /// # Errors
     /// `NotFound` with near keys.
@@ -73,8 +73,8 @@ impl Database {
     #[must_use]
     pub fn get_all(&self, namespace: &str, at: u64) -> Vec<&Record> {
         let horizon = self.horizon(at);
-        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
-        chains
+        self.keyspace
+            .chains(namespace)
             .filter_map(|chain| chain.value_at(horizon, &self.versions))
             .filter_map(|place| self.versions.record(place))
             .collect()
@@ -99,7 +99,7 @@ impl Database {
             _ => Bound::Included(listing.prefix),
         };
         self.keyspace
-            .keys_from(namespace, from)
+            .keys_between(namespace, from, Bound::Unbounded)
             .take_while(move |(key, _)| key.starts_with(listing.prefix))
             .filter(move |(_, chain)| chain.value_at(horizon, &self.versions).is_some())
             .map(|(key, _)| key)
@@ -110,10 +110,8 @@ impl Database {
     #[must_use]
     pub fn list_namespaces(&self, at: u64) -> Vec<&str> {
         let horizon = self.horizon(at);
-        let held = |keys: &super::keyspace::Keys| {
-            keys.values().any(|chain| chain.value_at(horizon, &self.versions).is_some())
-        };
-        let held = self.keyspace.namespaces().filter(|(_, keys)| held(keys));
-        held.map(|(name, _)| name).filter(|name| *name != names::SYSTEM).collect()
+        let holds = |chain: &Chain| chain.value_at(horizon, &self.versions).is_some();
+        let held = |name: &&str| *name != names::SYSTEM && self.keyspace.chains(name).any(holds);
+        self.keyspace.namespaces().filter(held).collect()
     }
 }

@@ -115,7 +115,7 @@ impl Database {
         let search = &recall.search;
         let query = search.query()?;
         let filter = search.filter.map(Filter::parse).transpose()?;
-        if self.keyspace.keys(search.namespace).is_none() {
+        if !self.keyspace.has(search.namespace) {
             return Ok(Vec::new());
         }
         let places = self.places_written(&recall.written);
@@ -192,7 +192,7 @@ impl Database {
     /// When a key was first written.
     fn created(&self, namespace: &str, record: &Record) -> u64 {
         let fields = record.fields();
-        let chain = self.keyspace.chain(namespace, fields.key);
+        let chain = self.keyspace.chain(namespace, fields.key, &self.versions);
         let first = chain.and_then(|chain| chain.places().first().copied());
         first
             .and_then(|place| self.versions.get(place))

@@ -17,6 +17,9 @@ use super::commit::Reserve;
 use super::journal::Journal;
 use super::{Database, Options, Strings};
 
+/// Ids that are taken in before the first request; what that costs is not noticed.
+const IDS_AT_ONCE: usize = 8192;
+
 /// A database on its way in. Feed it the file's bytes until it is done.
 #[derive(Debug)]
 pub struct Replay {
@@ -33,7 +36,8 @@ impl Replay {
     #[must_use]
     pub fn new(options: &Options, writable: bool, verify: bool) -> Self {
         let header = Header { database_id: [0; 16], epoch: 0, first_sequence: 1, snapshot: false };
-        let (recovery, database) = (Recovery::new(writable), Database::empty(options, header));
+        let (recovery, mut database) = (Recovery::new(writable), Database::empty(options, header));
+        database.versions.leave_ids_for_later();
         Self { recovery, salvage: None, database, verify }
     }
 
@@ -116,6 +120,7 @@ impl Replay {
         }
         // What the last group took is over what may be used, if anything is.
         database.set_aside(0, database.timestamp);
+        database.versions.catch_up(IDS_AT_ONCE);
         Ok(database)
     }
 }
@@ -230,6 +235,7 @@ impl Database {
             }
             self.check_budget(group.entries.len(), bytes, Reserve::Nothing)?;
         }
+        self.keyspace.reserve(group.entries.len())?;
         self.versions.reserve(group.entries.len())?;
         let mut latest = self.timestamp;
         for entry in group.entries {
@@ -266,15 +272,15 @@ impl Database {
     fn apply_version(&mut self, record: Record, vector: &[u8], offset: u64) -> Result<()> {
         let may_miss = self.commits == 0 || self.is_salvaged;
         let Self { keyspace, versions, vectors, derived, .. } = self;
-        let fields = record.fields();
-        let chain = keyspace.chain_mut(fields.namespace, fields.key);
-        let before = chain.as_ref().and_then(|chain| chain.latest());
+        let chain = keyspace.find(record.names(), versions);
+        let before = chain.and_then(|chain| keyspace.latest(chain));
         let latest = before.and_then(|place| versions.id(place));
         // Retention takes the first versions of a key away, damage any.
         let is_missing = |id: VersionId| versions.find(&id).is_none();
-        let follows =
-            fields.previous == latest || (may_miss && fields.previous.is_some_and(is_missing));
-        if !follows || versions.find(&record.id()).is_some() {
+        let previous = record.previous();
+        let follows = previous == latest || (may_miss && previous.is_some_and(is_missing));
+        // Two versions have one id only if a forged one is not its content's, which `verify` tells.
+        if !follows {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
         let overwritten = before.and_then(|place| versions.get(place)?.vector());
@@ -282,13 +288,14 @@ impl Database {
             None
         } else {
             // Codes are derived when there is time: the database answers without them.
+            let fields = record.fields();
             let added = vectors.add((fields.namespace, fields.model), vector, Codes::Later);
             Some(added.map_err(not_under_this_metric)?)
         };
-        let timestamp = fields.timestamp;
+        let timestamp = record.timestamp();
         let place = versions.push(record, timestamp, held, offset);
         if let Some(chain) = chain {
-            chain.push(place);
+            keyspace.push(chain, place);
         } else if let Some(fields) = versions.record(place).map(Record::fields) {
             keyspace.insert(fields.namespace, fields.key, place);
         }

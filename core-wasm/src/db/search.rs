@@ -115,7 +115,7 @@ impl Database {
         query: &Query,
     ) -> Result<(Vec<(f32, Place)>, f64)> {
         let filter = search.filter.map(Filter::parse).transpose()?;
-        if self.keyspace.keys(search.namespace).is_none() {
+        if !self.keyspace.has(search.namespace) {
             return Ok((Vec::new(), 0.0));
         }
         let seen = self.text_rows(search.namespace, Strings::All, search.at)?;
@@ -175,7 +175,7 @@ impl Database {
     /// `Limit` if there is no memory for it.
     pub(super) fn prepare_text(&mut self, namespace: &str, strings: Strings) -> Result<()> {
         let has_text = self.derived.text(namespace, strings).is_some();
-        if has_text || self.keyspace.keys(namespace).is_none() {
+        if has_text || !self.keyspace.has(namespace) {
             return Ok(());
         }
         self.make_text(namespace, strings)
@@ -216,7 +216,7 @@ impl Database {
             return Ok(rows.to_vec());
         }
         let at_a_time = self.fetched_at_a_time();
-        let chains = self.keyspace.keys(namespace).into_iter().flat_map(|keys| keys.values());
+        let chains = self.keyspace.chains(namespace);
         let (mut rows, mut missing) = (Vec::new(), Vec::new());
         for place in chains.filter_map(|chain| chain.value_at(at, versions)) {
             match text.row(place) {

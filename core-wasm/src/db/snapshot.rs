@@ -235,7 +235,9 @@ impl Database {
         }
         let Some(record) = self.versions.record(place) else { return true };
         let fields = record.fields();
-        let Some(chain) = self.keyspace.chain(fields.namespace, fields.key) else { return true };
+        let Some(chain) = self.keyspace.chain(fields.namespace, fields.key, &self.versions) else {
+            return true;
+        };
         let chain = chain.until(as_of, &self.versions);
         let Ok(index) = chain.binary_search(&place) else { return true }; // Written since.
         let after = chain.len() - index - 1;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::codec::names;
 
+use super::keyspace::Chain;
 use super::{Database, SetStats};
 
 /// What a database holds, as far as it is durable for keys and namespaces.
@@ -59,9 +60,10 @@ impl Database {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let horizon = self.visible_timestamp;
-        let named = self.keyspace.namespaces().filter(|(name, _)| *name != names::SYSTEM);
-        let held = named.map(|(_, keys)| {
-            keys.values().filter(|chain| chain.value_at(horizon, &self.versions).is_some()).count()
+        let named = self.keyspace.namespaces().filter(|name| *name != names::SYSTEM);
+        let held = named.map(|name| {
+            let holds = |chain: &&Chain| chain.value_at(horizon, &self.versions).is_some();
+            self.keyspace.chains(name).filter(holds).count()
         });
         let (mut keys, mut namespaces) = (0, 0);
         for count in held {

@@ -14,16 +14,16 @@ impl Database {
     /// keys next to where it would stand, at most [`MAX_SUGGESTION_CANDIDATES`] of them.
     pub(super) fn near_keys(&self, namespace: &str, key: &str, at: u64) -> Vec<String> {
         let horizon = self.horizon(at);
-        let Some(keys) = self.keyspace.keys(namespace) else { return Vec::new() };
         let half = MAX_SUGGESTION_CANDIDATES / 2;
-        let before = keys.range::<str, _>((Bound::Unbounded, Bound::Excluded(key)));
-        let after = keys.range::<str, _>((Bound::Excluded(key), Bound::Unbounded));
+        let other = Bound::Excluded(key);
+        let before = self.keyspace.keys_between(namespace, Bound::Unbounded, other);
+        let after = self.keyspace.keys_between(namespace, other, Bound::Unbounded);
         let candidates = before.rev().take(half).chain(after.take(half));
         nearest(
             key,
             candidates
                 .filter(|(_, chain)| chain.value_at(horizon, &self.versions).is_some())
-                .map(|(name, _)| &**name),
+                .map(|(name, _)| name),
         )
     }
 

@@ -99,7 +99,7 @@ impl Database {
     /// Checks the link from a version to the key's version before it.
     fn verify_link(&self, place: Place, record: &Record, problems: &mut Vec<String>) {
         let fields = record.fields();
-        let chain = self.keyspace.chain(fields.namespace, fields.key);
+        let chain = self.keyspace.chain(fields.namespace, fields.key, &self.versions);
         let places = chain.map(super::keyspace::Chain::places).unwrap_or_default();
         let index = places.binary_search(&place);
         let previous = index.ok().map(|index| {

@@ -80,6 +80,16 @@ pub(super) struct Versions {
 }
 
 impl Versions {
+    /// No versions. `may_set_aside` says whether overwritten ones may be set aside.
+    pub(super) fn new(may_set_aside: bool) -> Self {
+        Self { may_set_aside, ..Self::default() }
+    }
+
+    /// Leaves ids for [`Versions::catch_up`], none having come yet.
+    pub(super) fn leave_ids_for_later(&mut self) {
+        self.by_id.leave_for_later();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -95,7 +105,7 @@ impl Versions {
 
     /// Makes room for `count` more, so that pushing cannot run out of memory.
     pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
-        self.by_id.reserve(count)
+        self.by_id.reserve(self.len, count)
     }
 
     /// Adds a version of a time, in commit order, with the place of its vector, and where its frame
@@ -131,7 +141,7 @@ impl Versions {
             }
         }
         self.len += 1;
-        self.by_id.insert(&id, place);
+        self.by_id.wrote(&id, place);
         place
     }
 
@@ -164,7 +174,14 @@ impl Versions {
         }
     }
 
+    /// Takes in the ids of `budget` versions that were left for later; whether none is left.
+    pub(super) fn catch_up(&self, budget: usize) -> bool {
+        self.by_id.catch_up(budget, self.len, |place| self.id(place))
+    }
+
+    /// The place of a version by its id. Constant time, but for what was left for later.
     pub(super) fn find(&self, id: &VersionId) -> Option<Place> {
+        self.catch_up(usize::MAX);
         self.by_id.find(id, |place| self.id(place).is_some_and(|held| held == *id))
     }
 

@@ -9,6 +9,9 @@ use super::commit::Reserve;
 use super::keyspace::Chain;
 use super::{Database, Draft, Strings, Write};
 
+/// Ids that are taken in while a row's codes are made.
+const IDS_FOR_A_ROW: usize = 4;
+
 /// What a conditional write expects of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
@@ -186,19 +189,19 @@ impl Database {
                 break; // Without memory for it: the search that needs it says so.
             }
         }
-        self.vectors.maintain(budget)
+        self.versions.catch_up(IDS_FOR_A_ROW * budget) && self.vectors.maintain(budget)
     }
 
     /// The latest version of a key that holds a value, durable or not.
     fn latest_value(&self, namespace: &str, key: &str) -> Option<&Record> {
-        let place = self.keyspace.chain(namespace, key).and_then(Chain::latest)?;
+        let place = self.keyspace.chain(namespace, key, &self.versions).and_then(Chain::latest)?;
         self.versions.record(place).filter(|record| record.kind() != ValueKind::Deleted)
     }
 
     fn check_expected(&self, draft: &Draft<'_>, expected: Expected) -> Result<()> {
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
-        let latest = self.keyspace.chain(namespace, key).and_then(Chain::latest);
+        let latest = self.keyspace.chain(namespace, key, &self.versions).and_then(Chain::latest);
         let latest = latest.and_then(|place| self.versions.id(place));
         let value = self.latest_value(namespace, key).map(Record::id);
         let (met, wanted) = match expected {

@@ -165,7 +165,7 @@ impl Record {
         };
         rest.is_empty().then_some(Fields {
             timestamp: u64_at(bytes, 16)?,
-            previous: id_at(bytes, 24).filter(|id| *id != [0; 16]),
+            previous: self.previous(),
             namespace,
             key,
             model,
@@ -206,6 +206,13 @@ impl Record {
         u64_at(&self.0, 16).unwrap_or_default()
     }
 
+    /// The id of the key's version before it.
+    #[must_use]
+    #[inline(always)]
+    pub fn previous(&self) -> Option<VersionId> {
+        id_at(&self.0, 24).filter(|id| *id != [0; 16])
+    }
+
     /// Components of its vector; 0 for none.
     #[must_use]
     #[inline(always)]
@@ -238,6 +245,16 @@ impl Record {
         let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
         let start = RECORD_HEADER_BYTES + length(40);
         self.0.get(start..).and_then(|rest| rest.get(..length(42))).unwrap_or_default()
+    }
+
+    /// The bytes of the key's namespace and of the key.
+    #[must_use]
+    #[inline(always)]
+    pub fn names(&self) -> (&[u8], &[u8]) {
+        let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
+        let (namespace, key) = (length(40), length(42));
+        let names = self.0.get(RECORD_HEADER_BYTES..).unwrap_or_default();
+        names.get(..namespace + key).map_or((&[], &[]), |names| names.split_at(namespace))
     }
 
     /// The ids of the causes.

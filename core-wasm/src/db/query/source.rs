@@ -125,7 +125,7 @@ impl Database {
 
     /// One more than how many of a namespace's values are few.
     fn few(&self, namespace: &str) -> usize {
-        self.keyspace.keys(namespace).map_or(0, |keys| keys.len() / INDEX_GAIN + 1)
+        self.keyspace.len(namespace) / INDEX_GAIN + 1
     }
 
     /// What the most selective indexes leave of a namespace's values of the present, if that is less

@@ -112,3 +112,52 @@ fn a_key_that_begins_again_was_erased() {
     assert_eq!(times(&db, "k"), [3]);
     assert_eq!(lost, [(ends[0] as u64, ends[1] as u64)]);
 }
+
+/// A file of more versions than an opening takes the ids of, each written to a key of its own, and
+/// their ids.
+fn many() -> (Vec<u8>, Vec<VersionId>) {
+    let mut db = Database::create(&Options::default());
+    let mut bytes = db.journal().to_vec();
+    let keys: Vec<String> = (0..IDS_AT_ONCE + 3_000).map(|key| key.to_string()).collect();
+    for (time, keys) in (1..).zip(keys.chunks(1_000)) {
+        db.clear_journal();
+        let drafts: Vec<Draft<'_>> = keys.iter().map(|key| Draft::json("n", key, b"1")).collect();
+        db.put_batch(at(time), &drafts).unwrap();
+        db.acknowledge(u64::MAX);
+        bytes.extend_from_slice(db.journal());
+    }
+    let id = |key: &String| db.history("n", key, None, u64::MAX)[0].id();
+    let ids = keys.iter().map(id).collect();
+    (bytes, ids)
+}
+
+fn opened(file: &[u8]) -> Database {
+    let mut replay = Replay::new(&Options::default(), true, false);
+    assert!(matches!(replay.feed(0, file, true).unwrap(), Progress::Done(_)));
+    replay.finish().unwrap()
+}
+
+#[test]
+fn versions_are_found_whenever_their_ids_come_in() {
+    let (file, ids) = many();
+    let key = |db: &Database, id: &VersionId| db.version(id).unwrap().fields().key.to_owned();
+    let last = ids.len() - 1;
+    for slices in 0..4 {
+        let mut db = opened(&file);
+        let is_done = (0..slices).fold(false, |_, _| db.maintain(300, &[]));
+        assert_eq!(is_done, slices == 3, "{slices} slices of 1,200 ids, where 3,000 are missing");
+        // What is written and erased while ids are missing.
+        db.put(at(100), &Draft::json("n", "new", b"2"), None).unwrap();
+        db.erase(at(101), "n", &last.to_string()).unwrap();
+        db.acknowledge(u64::MAX);
+        let new = db.history("n", "new", None, u64::MAX)[0].id();
+        assert_eq!(key(&db, &ids[last - 1]), (last - 1).to_string());
+        assert_eq!(key(&db, &ids[0]), "0");
+        assert_eq!(key(&db, &new), "new");
+        assert!(db.version(&ids[last]).is_err());
+        assert!(db.maintain(0, &[]));
+        for (index, id) in ids.iter().enumerate().take(last) {
+            assert_eq!(key(&db, id), index.to_string());
+        }
+    }
+}

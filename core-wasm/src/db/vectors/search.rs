@@ -135,7 +135,7 @@ impl Database {
     /// `NotFound` for a key without a value.
     pub fn vector(&self, namespace: &str, key: &str, at: u64) -> Result<Option<Vec<u8>>> {
         let horizon = self.horizon(at);
-        let chain = self.keyspace.chain(namespace, key);
+        let chain = self.keyspace.chain(namespace, key, &self.versions);
         let place = chain.and_then(|chain| chain.value_at(horizon, &self.versions));
         let place = place.ok_or_else(|| self.missing(namespace, key, at))?;
         let held = self.versions.get(place).and_then(Version::vector);
@@ -160,8 +160,8 @@ impl Database {
             return Ok(Some(visible));
         }
         bitmap::resize(&mut visible, length).map_err(|_| super::out_of_memory())?;
-        let keys = self.keyspace.keys(&set.namespace).into_iter().flat_map(|keys| keys.values());
-        for place in keys.filter_map(|chain| chain.value_at(at, &self.versions)) {
+        let chains = self.keyspace.chains(&set.namespace);
+        for place in chains.filter_map(|chain| chain.value_at(at, &self.versions)) {
             let held = self.versions.get(place).and_then(Version::vector);
             if let Some(held) = held.filter(|held| held.set == index) {
                 bitmap::set(&mut visible, held.row, true);

@@ -15,6 +15,7 @@ use crate::limits::MIN_ASIDE_BYTES;
 use crate::log::frame::ALIGNMENT;
 use crate::log::record::{Record, ValueKind};
 
+use super::super::slab::Slab;
 use super::{CHUNK, NO_PLACE, Place, Version, Versions, place_index};
 
 const LENGTH_BITS: u32 = 24;
@@ -53,9 +54,7 @@ impl Stub {
 /// The stubs, by numbers from 1 on.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    chunks: Vec<Vec<Stub>>,
-    /// Numbers of erased ones, to be given again.
-    free: Vec<u32>,
+    stubs: Slab<Stub>,
     len: usize,
     bytes: u64,
 }
@@ -68,45 +67,22 @@ impl Shelf {
 
     /// The stub of a number; `None` for 0.
     pub(super) fn get(&self, number: u32) -> Option<&Stub> {
-        let index = place_index(number).checked_sub(1)?;
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+        self.stubs.get(number.checked_sub(1)?)
     }
 
     /// Takes a stub in, and gives it a number; `None` if memory has no room for it.
     fn add(&mut self, stub: Stub) -> Option<u32> {
-        let length = stub.length() as u64;
-        let number = match self.free.pop() {
-            Some(number) => {
-                let index = place_index(number - 1);
-                *self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)? = stub;
-                number
-            }
-            None => {
-                let index: usize = self.chunks.iter().map(Vec::len).sum();
-                if index.is_multiple_of(CHUNK) {
-                    self.chunks.try_reserve(1).ok()?;
-                    self.chunks.push(Vec::new());
-                }
-                let chunk = self.chunks.last_mut()?;
-                if chunk.len() == chunk.capacity() {
-                    // The first chunk grows as needed: a small database stays small.
-                    let more = if index < CHUNK { index.max(16) } else { CHUNK };
-                    chunk.try_reserve_exact(more.min(CHUNK - chunk.len())).ok()?;
-                }
-                chunk.push(stub);
-                u32::try_from(index + 1).ok()?
-            }
-        };
+        let number = self.stubs.try_add(stub).ok()?;
         self.len += 1;
-        self.bytes += length;
-        Some(number)
+        self.bytes += stub.length() as u64;
+        Some(number + 1)
     }
 
     pub(super) fn remove(&mut self, number: u32) {
-        if let Some(stub) = self.get(number) {
+        if let Some(stub) = self.get(number).copied() {
             self.bytes -= stub.length() as u64;
             self.len -= 1;
-            self.free.push(number);
+            self.stubs.remove(number - 1, stub);
         }
     }
 }
@@ -128,11 +104,6 @@ impl Version {
 }
 
 impl Versions {
-    /// No versions. `may_set_aside` says whether overwritten ones may be set aside.
-    pub(in crate::db) fn new(may_set_aside: bool) -> Self {
-        Self { may_set_aside, ..Self::default() }
-    }
-
     /// Sets the version aside that was overwritten first, if it was by a commit of a time up to
     /// `until`; whether it was, or need not be asked about again. `is_needed` says of a place that it
     /// must stay.

@@ -1,64 +1,79 @@
 //! The way from an id to a version's place.
 //!
-//! Half of the hash is kept beside each place: growing the table, and looking for an id that it does
-//! not have, read no version. Among a million each such read would wait for memory.
+//! Few ask for a version by its id, and a file may bring a million: while one is read, ids are left
+//! for later. Whoever looks for one first takes in what is missing, and so does maintenance, a slice at
+//! a time; from then on each version comes in when it is written. Room is made with the versions, so
+//! that taking ids in cannot run out of memory.
 
-use core::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use core::cell::{Cell, RefCell};
 
 use crate::codec::hex::VersionId;
 use crate::error::Result;
 
-use super::super::commit::out_of_memory;
-use super::Place;
+use super::super::table::{Table, Tag};
+use super::{Place, place_index};
 
 /// Ids of versions and their places.
 #[derive(Debug, Default)]
-pub(super) struct Ids(HashTable<Entry>);
-
-#[derive(Debug)]
-struct Entry {
-    tag: u32,
-    place: Place,
-}
-
-/// Ids are hashes already, but a hostile file chooses them freely: mix them.
-fn tag(id: &VersionId) -> u32 {
-    let mut hasher = FixedState::with_seed(0x6b6f_7275).build_hasher();
-    hasher.write(id);
-    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
-}
-
-/// A table takes bits from both ends of a hash.
-fn hash(tag: u32) -> u64 {
-    u64::from(tag) << 32 | u64::from(tag)
+pub(super) struct Ids {
+    table: RefCell<Table>,
+    /// The place up to which all are in; `None` if later ones come in when they are written.
+    until: Cell<Option<Place>>,
 }
 
 impl Ids {
-    /// Makes room for `count` more, so that inserting cannot run out of memory.
-    pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
-        self.0.try_reserve(count, |entry| hash(entry.tag)).map_err(|_| out_of_memory())
+    /// Leaves those that are to come for later, none having come yet.
+    pub(super) fn leave_for_later(&mut self) {
+        self.until.set(Some(0));
     }
 
-    /// Takes an id in that is not there yet.
-    pub(super) fn insert(&mut self, id: &VersionId, place: Place) {
-        let tag = tag(id);
-        self.0.insert_unique(hash(tag), Entry { tag, place }, |entry| hash(entry.tag));
+    /// Makes room for those of `count` more versions, `len` being there.
+    pub(super) fn reserve(&mut self, len: usize, count: usize) -> Result<()> {
+        let left = self.until.get().map_or(0, |until| len - place_index(until));
+        self.table.get_mut().reserve(left + count)
     }
 
-    /// The place of an id, of those that `is_it` says to have it.
-    pub(super) fn find(&self, id: &VersionId, is_it: impl Fn(Place) -> bool) -> Option<Place> {
-        let tag = tag(id);
-        let found = self.0.find(hash(tag), |entry| entry.tag == tag && is_it(entry.place));
-        found.map(|entry| entry.place)
-    }
-
-    /// Lets go of the id of a place.
-    pub(super) fn remove(&mut self, id: &VersionId, place: Place) {
-        if let Ok(entry) = self.0.find_entry(hash(tag(id)), |entry| entry.place == place) {
-            entry.remove();
+    /// Takes in the id of a version that was written, unless it is left for later.
+    pub(super) fn wrote(&mut self, id: &VersionId, place: Place) {
+        if self.until.get().is_none() {
+            self.table.get_mut().insert(tag(id), place);
         }
     }
+
+    /// Takes in `budget` of those that were left for later, `len` versions being there; whether none is
+    /// left. `id` is that of a place, `None` if it was erased.
+    pub(super) fn catch_up(
+        &self,
+        budget: usize,
+        len: usize,
+        id: impl Fn(Place) -> Option<VersionId>,
+    ) -> bool {
+        let Some(from) = self.until.get() else { return true };
+        let budget = Place::try_from(budget).unwrap_or(Place::MAX);
+        let len = Place::try_from(len).unwrap_or(Place::MAX);
+        let until = len.min(from.saturating_add(budget));
+        let mut table = self.table.borrow_mut();
+        for place in from..until {
+            if let Some(id) = id(place) {
+                table.insert(tag(&id), place);
+            }
+        }
+        self.until.set((until < len).then_some(until));
+        until == len
+    }
+
+    /// The place of an id that came in, of those that `is_it` says to have it.
+    pub(super) fn find(&self, id: &VersionId, is_it: impl Fn(Place) -> bool) -> Option<Place> {
+        self.table.borrow().find(tag(id), is_it)
+    }
+
+    /// Lets go of the id of a place, if it came in.
+    pub(super) fn remove(&mut self, id: &VersionId, place: Place) {
+        self.table.get_mut().remove(tag(id), place);
+    }
+}
+
+/// Ids are hashes already, but a hostile file chooses them freely: they are hashed again.
+fn tag(id: &VersionId) -> Tag {
+    Tag::new(0x6b6f_7275, &[id])
 }
