@@ -72,7 +72,7 @@ impl Database {
         let index = self.build_index(namespace, field)?;
         let definition = Definition::Index { namespace: namespace.into(), field: field.into() };
         self.define(write, &definition)?;
-        self.derived.space_mut(namespace).fields.insert(field.into(), Some(index));
+        self.derived.space_mut(namespace).fields.insert(field.into(), Some(Box::new(index)));
         Ok(true)
     }
 
@@ -100,7 +100,7 @@ impl Database {
                 space.fields.iter().map(move |(field, index)| IndexInfo {
                     namespace,
                     field,
-                    bytes: index.as_ref().map_or(0, FieldIndex::bytes),
+                    bytes: index.as_deref().map_or(0, FieldIndex::bytes),
                 })
             })
             .collect()
@@ -128,7 +128,7 @@ impl Database {
         self.fill_view(source.namespace, &mut view)?;
         self.define(write, &definition)?;
         self.remove_view(name);
-        self.derived.space_mut(source.namespace).views.insert(name.into(), view);
+        self.derived.space_mut(source.namespace).views.insert(name.into(), Box::new(view));
         Ok(())
     }
 
@@ -168,7 +168,7 @@ impl Database {
         let found = self
             .derived
             .spaces()
-            .map(|(namespace, space)| space.views.get(name).map(|view| (namespace, view)));
+            .map(|(namespace, space)| space.views.get(name).map(|view| (namespace, &**view)));
         found.flatten().next()
     }
 
@@ -188,7 +188,10 @@ impl Database {
                 Definition::Index { namespace, field } => {
                     // What is stored must open, if need be without what only makes it faster.
                     let index = self.build_index(&namespace, &field).ok();
-                    self.derived.space_mut(&namespace).fields.insert(field.into(), index);
+                    self.derived
+                        .space_mut(&namespace)
+                        .fields
+                        .insert(field.into(), index.map(Box::new));
                 }
                 Definition::View { name, namespace, filter, order_by } => {
                     let source = ViewSource {
@@ -200,7 +203,7 @@ impl Database {
                     if self.fill_view(&namespace, &mut view).is_err() {
                         view.give_up();
                     }
-                    self.derived.space_mut(&namespace).views.insert(name.into(), view);
+                    self.derived.space_mut(&namespace).views.insert(name.into(), Box::new(view));
                 }
             }
         }

@@ -27,17 +27,18 @@ pub(super) use view::View;
 pub(super) struct Space {
     /// Indexes by their fields. One that memory had no room for is `None`: nothing uses it until
     /// the database is opened with more.
-    pub(super) fields: BTreeMap<Box<str>, Option<FieldIndex>>,
+    pub(super) fields: BTreeMap<Box<str>, Option<Box<FieldIndex>>>,
     /// Views by their names.
-    pub(super) views: BTreeMap<Box<str>, View>,
+    pub(super) views: BTreeMap<Box<str>, Box<View>>,
     /// The text indexes.
     pub(super) texts: Texts,
 }
 
-/// What is derived, by namespace. Namespaces of which nothing is derived are not in it.
+/// What is derived, by namespace. Namespaces of which nothing is derived are not in it. Boxes, here and
+/// above: maps of one layout share their code.
 #[derive(Default)]
 pub(super) struct Derived {
-    spaces: BTreeMap<Box<str>, Space>,
+    spaces: BTreeMap<Box<str>, Box<Space>>,
     /// Overwritten versions whose entries go when the commit of that time is acknowledged.
     retiring: VecDeque<(u64, Place)>,
     /// Whether some of those may have times that are earlier than those of others before them.
@@ -54,18 +55,15 @@ impl core::fmt::Debug for Derived {
 
 impl Derived {
     pub(super) fn space(&self, namespace: &str) -> Option<&Space> {
-        self.spaces.get(namespace)
+        self.spaces.get(namespace).map(|space| &**space)
     }
 
     pub(super) fn space_mut(&mut self, namespace: &str) -> &mut Space {
-        if !self.spaces.contains_key(namespace) {
-            self.spaces.insert(namespace.into(), Space::default());
-        }
         self.spaces.entry(namespace.into()).or_default()
     }
 
     pub(super) fn spaces(&self) -> impl Iterator<Item = (&str, &Space)> {
-        self.spaces.iter().map(|(namespace, space)| (&**namespace, space))
+        self.spaces.iter().map(|(namespace, space)| (&**namespace, &**space))
     }
 
     /// About what a version of a namespace takes in its indexes and views.
@@ -233,8 +231,8 @@ impl Space {
             namespace: namespace.to_owned(),
             kind: "field",
             field: Some(field.to_string()),
-            documents: index.as_ref().map(FieldIndex::documents),
-            bytes: index.as_ref().map_or(0, FieldIndex::bytes),
+            documents: index.as_deref().map(FieldIndex::documents),
+            bytes: index.as_deref().map_or(0, FieldIndex::bytes),
         });
         let texts = Strings::EACH.into_iter().filter_map(move |strings| {
             let index = &self.texts.get(strings)?.index;

@@ -175,15 +175,14 @@ impl Keyspace {
         self.chains.remove(number, nothing).map_or(Vec::new(), |chain| chain.places().to_vec())
     }
 
-    /// Keys of a namespace between two, in order.
+    /// Keys of a namespace between two, in order; `None` if it has no keys at all.
     pub(super) fn keys_between<'a>(
         &'a self,
         namespace: &str,
         from: Bound<&str>,
         to: Bound<&str>,
-    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Chain)> + use<'a> {
-        let keys = self.sorted.get(namespace);
-        let range = keys.map(|keys| keys.range::<str, _>((from, to))).into_iter().flatten();
-        range.filter_map(|(key, number)| Some((&**key, self.chains.get(number.0)?)))
+    ) -> Option<impl DoubleEndedIterator<Item = (&'a str, &'a Chain)> + use<'a>> {
+        let range = self.sorted.get(namespace)?.range::<str, _>((from, to));
+        Some(range.filter_map(|(key, number)| Some((&**key, self.chains.get(number.0)?))))
     }
 }

@@ -100,6 +100,8 @@ impl Database {
         };
         self.keyspace
             .keys_between(namespace, from, Bound::Unbounded)
+            .into_iter()
+            .flatten()
             .take_while(move |(key, _)| key.starts_with(listing.prefix))
             .filter(move |(_, chain)| chain.value_at(horizon, &self.versions).is_some())
             .map(|(key, _)| key)

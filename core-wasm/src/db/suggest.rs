@@ -18,6 +18,7 @@ impl Database {
         let other = Bound::Excluded(key);
         let before = self.keyspace.keys_between(namespace, Bound::Unbounded, other);
         let after = self.keyspace.keys_between(namespace, other, Bound::Unbounded);
+        let (Some(before), Some(after)) = (before, after) else { return Vec::new() };
         let candidates = before.rev().take(half).chain(after.take(half));
         nearest(
             key,

@@ -19,7 +19,7 @@ pub(super) struct Tag(u32);
 impl Tag {
     /// That of some parts, one after the other. Whoever chooses them does not know `seed`, if a hostile
     /// choice of what is equal here would matter.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn new(seed: u64, parts: &[&[u8]]) -> Self {
         let mut hasher = FixedState::with_seed(seed).build_hasher();
         for part in parts {
@@ -52,6 +52,7 @@ impl Table {
     }
 
     /// Takes a number in.
+    #[inline(never)]
     pub(super) fn insert(&mut self, tag: Tag, number: u32) {
         self.0.insert_unique(tag.hash(), Entry { tag, number }, |entry| entry.tag.hash());
     }

@@ -175,6 +175,7 @@ impl Versions {
     }
 
     /// Takes in the ids of `budget` versions that were left for later; whether none is left.
+    #[inline(never)]
     pub(super) fn catch_up(&self, budget: usize) -> bool {
         self.by_id.catch_up(budget, self.len, |place| self.id(place))
     }
