@@ -1,8 +1,11 @@
 """The log as a file: append, fdatasync, and nothing acknowledged before.
 
-Room for growth is set aside in steps, because syncing bytes that lie inside the file's size is
-about a third faster than syncing an extension. What is set aside reads as zeros, which recovery
-takes for the end of the log, and is cut off at close.
+Room for growth is set aside in steps, and what is ahead of short appends is written with zeros
+once, because a sync that finds its blocks written before has nothing but data to write: no size, no
+extents, and no journal of the file system. What is set aside reads as zeros, which recovery takes
+for the end of the log, and is cut off at close. Zeros are written only where room was promised
+before, so that they never are what fills a disk, and long appends do without: these would write
+everything twice to spare what is little beside them.
 
 A file is compacted into ``<path>.compact``, which is synced and renamed over it. Whoever has the
 old file open for reading keeps it. One that a crash has left is removed when the file is opened.
@@ -22,6 +25,9 @@ from koru_delta._storage.lock import lock
 from koru_delta.errors import StorageError, UnsupportedFormatError
 
 _GROWTH_BYTES: Final = 1024 * 1024
+_ZEROS: Final = bytes(256 * 1024)
+_SHORT_BYTES: Final = 64 * 1024
+"""Up to this length an append goes to where zeros were written."""
 _SYNCED_BYTES: Final = 16 * 1024 * 1024
 """A replacement is synced in such steps, so that the last one, which writers wait for, is short."""
 
@@ -88,6 +94,8 @@ class FileStorage:
         self._lock = -1
         self._size = 0
         self._allocated = 0
+        self._written = 0
+        """Up to here the file's blocks were written, be it with zeros. Never past ``_allocated``."""
         if path.is_dir() or (path.exists() and not path.is_file()):
             raise UnsupportedFormatError(
                 f"{path} is not a file",
@@ -147,8 +155,8 @@ class FileStorage:
     def append(self, data: bytes) -> None:
         """Add bytes at the end: all of them, or none and an error."""
         end = self._size + len(data)
-        if self._preallocate and end > self._allocated:
-            self._grow(end)
+        if end > self._written and self._preallocate:
+            self._grow(end, short=len(data) <= _SHORT_BYTES)
         written = 0
         try:
             while written < len(data):
@@ -159,7 +167,9 @@ class FileStorage:
             self._cut_back()
             raise failure(self.path, "write to", error) from error
         self._size = end
-        self._allocated = max(self._allocated, end)
+        if end > self._written:
+            self._written = end
+            self._allocated = max(self._allocated, end)
 
     def sync(self) -> None:
         """Return when everything appended would survive power loss."""
@@ -175,7 +185,7 @@ class FileStorage:
             os.fsync(self._fd)
         except OSError as error:
             raise failure(self.path, "cut", error) from error
-        self._size = self._allocated = size
+        self._size = self._allocated = self._written = size
 
     def create(self, data: bytes) -> None:
         """Make the file consist of ``data``: written beside it, synced, and renamed over it."""
@@ -210,7 +220,7 @@ class FileStorage:
         except OSError as error:
             raise failure(self.path, "replace", error) from error
         old, self._fd = self._fd, fd
-        self._size = self._allocated = size
+        self._size = self._allocated = self._written = size
         if old >= 0:
             os.close(old)
         try:
@@ -255,23 +265,32 @@ class FileStorage:
             return
         except OSError as error:
             raise failure(self.path, "open", error) from error
-        self._size = self._allocated = os.fstat(self._fd).st_size
+        self._size = self._allocated = self._written = os.fstat(self._fd).st_size
 
-    def _grow(self, end: int) -> None:
-        target = (end // _GROWTH_BYTES + 1) * _GROWTH_BYTES
+    def _grow(self, end: int, *, short: bool) -> None:
+        """Set room aside for an append up to ``end``, and for others after it."""
         try:
-            os.posix_fallocate(self._fd, self._allocated, target - self._allocated)
-            self._allocated = target
+            if end > self._allocated:
+                target = (end // _GROWTH_BYTES + 1) * _GROWTH_BYTES
+                os.posix_fallocate(self._fd, self._allocated, target - self._allocated)
+                self._allocated = target
+            if short:
+                self._write_zeros(end)
         except OSError:
             # Only speed is lost: the write itself tells whether there is room.
             self._preallocate = False
+
+    def _write_zeros(self, end: int) -> None:
+        """Write the blocks behind ``end``, up to where the next of these steps begins."""
+        size = len(_ZEROS) - end % len(_ZEROS)
+        self._written = end + os.pwrite(self._fd, memoryview(_ZEROS)[:size], end)
 
     def _cut_back(self) -> None:
         """After a write that failed in the middle: the file ends where it ended before."""
         try:
             os.ftruncate(self._fd, self._size)
             sync_file(self._fd)
-            self._allocated = self._size
+            self._allocated = self._written = self._size
         except OSError as error:
             raise unclean(self.path, error) from error
 
