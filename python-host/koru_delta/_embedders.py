@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from koru_delta._arguments import check_text
 from koru_delta._vectors import Matrix
@@ -24,6 +24,7 @@ from koru_delta.errors import ValidationError
 
 __all__ = ["Embedder", "embedder_for"]
 
+_T = TypeVar("_T")
 Vectors: TypeAlias = Any
 """A two-dimensional NumPy array, or a list of buffers of float32."""
 
@@ -101,6 +102,7 @@ class Embedder:
         self._batch_size: int = preferred if is_size else _BATCH_SIZE
         self.model: Final[str] = _model_of(source)
         self.dimension: int | None = None
+        self._one_text = _Where(self._name, 0, 1, 1, 1)
 
     def __repr__(self) -> str:
         """What it adapts."""
@@ -140,17 +142,26 @@ class Embedder:
         _check_count("batch_size", size, 1)
         return await self._finish(self._run(self._calls.documents, items, size, progress))
 
-    async def query(self, text: str) -> Any:
-        """The vector of a text that is searched for: an array, or a buffer of float32.
+    async def document(self, text: str) -> Any:
+        """The vector of a text that is to be found: an array, or a buffer of float32.
 
         Raises:
             ValidationError: As for :meth:`documents`.
             Exception: What the embedder raised, with a note.
         """
-        texts = [check_text("the text", text)]
-        return (await self._finish(self._run(self._calls.queries, texts, 1, None)))[0]
+        return await self._one(self._calls.documents, text)
 
-    async def _finish(self, work: Coroutine[Any, Any, Vectors]) -> Vectors:
+    async def query(self, text: str) -> Any:
+        """The vector of a text that is searched for, as :meth:`document`."""
+        return await self._one(self._calls.queries, text)
+
+    async def _one(self, call: Callable[[list[str]], Any], text: str) -> Any:
+        work = self._attempts(call, [check_text("the text", text)], self._one_text)
+        result = await (self._finish(work) if self._blocking else work)
+        rows, self.dimension = self._accepted(result, self._one_text, self.dimension)
+        return rows[0]
+
+    async def _finish(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Wait for all calls at once: a client may use one event loop for them only."""
         if self._blocking and self._calls.is_async:
             return run_to_the_end(work, f"the embedder {self._name}")
@@ -168,18 +179,23 @@ class Embedder:
         for start in range(0, len(texts), size):
             batch = texts[start : start + size]
             where = _Where(self._name, start, len(batch), len(texts), size)
-            rows, found = _checked(await self._attempts(call, batch, where), where)
-            if dimension is not None and found != dimension:
-                raise ValidationError(
-                    f"vectors of {found} components, after others of {dimension}, from {where}",
-                    suggestion="use one embedder with one model for what is searched together",
-                )
-            dimension = found
+            result = await self._attempts(call, batch, where)
+            rows, dimension = self._accepted(result, where, dimension)
             results.append(rows)
             if progress is not None:
                 progress(start + len(batch), len(texts))
         self.dimension = dimension
         return _joined(results)
+
+    def _accepted(self, result: Any, where: _Where, before: int | None) -> tuple[Vectors, int]:
+        """The vectors that a call returned, and their dimension: that of those before."""
+        rows, dimension = _checked(result, where)
+        if before is not None and dimension != before:
+            raise ValidationError(
+                f"vectors of {dimension} components, after others of {before}, from {where}",
+                suggestion="use one embedder with one model for what is searched together",
+            )
+        return rows, dimension
 
     async def _attempts(
         self, call: Callable[[list[str]], Any], batch: list[str], where: _Where

@@ -35,7 +35,7 @@ def vector_bytes(vector: Any, what: str = "the embedding") -> memoryview:
 
 def _is_numpy(value: Any) -> bool:
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)
+    return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
 
 
 def _is_list(value: Any) -> bool:

@@ -53,10 +53,8 @@ class Store:
             await self.db.put(self.namespace, memory_id, value, caused_by=causes)
             return memory_id
         data = _json.encode(value)  # What cannot be stored is not worth a vector.
-        vectors = await embedder.documents([value["content"]])
-        await self.db._put_vector(
-            self.namespace, memory_id, data, vectors[0], embedder.model, causes
-        )
+        vector = await embedder.document(value["content"])
+        await self.db._put_vector(self.namespace, memory_id, data, vector, embedder.model, causes)
         return memory_id
 
     async def write_many(self, memories: dict[str, dict[str, Any]]) -> None:

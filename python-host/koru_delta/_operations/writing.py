@@ -113,12 +113,14 @@ class Writing(Operations):
         expected_version: VersionLike | Missing | None = UNSET,
     ) -> Version:
         flags, data = value
-        control = put_control(caused_by, expected_version)
-        control["model"] = check_text("model", model)
+        is_plain = caused_by == () and expected_version is UNSET
+        control = {} if is_plain else put_control(caused_by, expected_version)
+        if model != "":
+            control["model"] = check_text("model", model)
         vector = vector_bytes(embedding)
         reply = await self._session.write(
-            op.PUT, namespace, key, control=control, payload=data, flags=flags, vector=vector,
-            long=len(data) > LONG_BYTES,
+            op.PUT, namespace, key, control=control or None, payload=data, flags=flags,
+            vector=vector, long=len(data) > LONG_BYTES,
         )  # fmt: skip
         if self._config.vector_index == "hnsw":
             self._session.maintain_in_background()
