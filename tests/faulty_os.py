@@ -1,7 +1,8 @@
 """An operating system that fails on purpose: the n-th call that changes a file raises.
 
 Works through the functions of `os`, and only on files below one directory. Each call is counted
-where it would change what a disk holds: writes, syncs, truncation, allocation.
+where it would change what a disk holds: writes, syncs, truncation, allocation. Writes of nothing
+but zeros, which no log has, are "zeros", and no "pwrite": they only set room aside.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 WRITES = ("write", "pwrite", "writev", "pwritev")
 SYNCS = ("fsync", "fdatasync")
-OTHERS = ("ftruncate", "truncate", "posix_fallocate", "rename", "replace")
+ZEROS = "zeros"
+OTHERS = ("ftruncate", "truncate", "posix_fallocate", ZEROS, "rename", "replace")
 
 
 def _path_of(target: Any) -> str:
@@ -57,11 +59,12 @@ class FaultyOs:
 
     def _wrap(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def faulty(target: Any, *arguments: Any, **keywords: Any) -> Any:
-            if not _path_of(target).startswith(str(self.directory)) or name not in self.names:
+            called = ZEROS if name in WRITES and not any(memoryview(arguments[0])) else name
+            if not _path_of(target).startswith(str(self.directory)) or called not in self.names:
                 return real(target, *arguments, **keywords)
             with self._lock:
                 index = len(self.calls)
-                self.calls.append(name)
+                self.calls.append(called)
                 if index == self.fail_at:
                     self.fired = True
             if index != self.fail_at:

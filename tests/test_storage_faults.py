@@ -64,8 +64,12 @@ async def error_of(work: Coroutine[Any, Any, None]) -> str:
         (SYNCS, errno.EIO, False),
         (SYNCS, errno.ENOSPC, False),
         (OTHERS, errno.EIO, False),
+        (OTHERS, errno.ENOSPC, True),
     ],
-    ids=["write EIO", "write ENOSPC", "short write", "sync EIO", "sync ENOSPC", "others EIO"],
+    ids=[
+        "write EIO", "write ENOSPC", "short write", "sync EIO", "sync ENOSPC", "others EIO",
+        "others ENOSPC, short",
+    ],
 )
 async def test_a_fault_at_every_call_loses_nothing_acknowledged(
     tmp_path: Path,
