@@ -15,7 +15,9 @@ import importlib
 import json
 import os
 import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -97,6 +99,46 @@ class SqliteLatest:
 
     def close(self) -> None:
         self.connection.close()
+
+
+class SqliteWriters:
+    """SQLite in a file with as many writers as are asked for, each of them a thread that waits with
+    a connection of its own, commits its own puts, and is told by SQLite when another is at it.
+    """
+
+    TIMEOUT_SECONDS = 60.0
+
+    def __init__(self, path: Path, writers: int, journal: str) -> None:
+        self.latest = SqliteLatest(path, "FULL", journal)
+        self.path = path
+        self.own = threading.local()
+        self.opened: list[sqlite3.Connection] = []
+        self.all_there = threading.Barrier(writers)
+        self.pool = ThreadPoolExecutor(writers, initializer=self.begin)
+        list(self.pool.map(lambda _: self.all_there.wait(), range(writers)))
+
+    def begin(self) -> None:
+        """Opens a thread's connection. The journal is the file's; the rest is asked for anew."""
+        connection = sqlite3.connect(
+            self.path, self.TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        self.own.connection = connection
+        self.opened.append(connection)
+
+    def put(self, pair: Pair) -> None:
+        key, document = pair
+        self.own.connection.execute(SqliteLatest.PUT, (key, encode(document)))
+
+    def puts_at_once(self, pairs: Sequence[Pair]) -> None:
+        for _ in self.pool.map(self.put, pairs):
+            pass
+
+    def close(self) -> None:
+        self.pool.shutdown()
+        for connection in self.opened:
+            connection.close()
+        self.latest.close()
 
 
 class SqliteVersions:
