@@ -192,6 +192,9 @@ impl Database {
     /// When a key was first written.
     fn created(&self, namespace: &str, record: &Record) -> u64 {
         let fields = record.fields();
+        if fields.previous.is_none() {
+            return fields.timestamp;
+        }
         let chain = self.keyspace.chain(namespace, fields.key, &self.versions);
         let first = chain.and_then(|chain| chain.places().first().copied());
         first
