@@ -11,6 +11,7 @@ upserts in autocommit mode, tables WITHOUT ROWID, one transaction around a batch
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -102,15 +103,17 @@ class SqliteLatest:
 
 
 class SqliteWriters:
-    """SQLite in a file with as many writers as are asked for, each of them a thread that waits with
-    a connection of its own, commits its own puts, and is told by SQLite when another is at it.
+    """SQLite in a file, durable, with many writers: threads that wait for work, each with its own
+    connection, in which it commits its own puts. SQLite tells them that another is at it and lets
+    them try again until a timeout; or they take turns by a lock of their process.
     """
 
     TIMEOUT_SECONDS = 60.0
 
-    def __init__(self, path: Path, writers: int, journal: str) -> None:
-        self.latest = SqliteLatest(path, "FULL", journal)
+    def __init__(self, path: Path, writers: int, *, take_turns: bool) -> None:
+        self.latest = SqliteLatest(path, "FULL")
         self.path = path
+        self.turn: Any = threading.Lock() if take_turns else contextlib.nullcontext()
         self.own = threading.local()
         self.opened: list[sqlite3.Connection] = []
         self.all_there = threading.Barrier(writers)
@@ -118,7 +121,7 @@ class SqliteWriters:
         list(self.pool.map(lambda _: self.all_there.wait(), range(writers)))
 
     def begin(self) -> None:
-        """Opens a thread's connection. The journal is the file's; the rest is asked for anew."""
+        """Opens a thread's connection. That there is a WAL is known from the file."""
         connection = sqlite3.connect(
             self.path, self.TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -128,7 +131,9 @@ class SqliteWriters:
 
     def put(self, pair: Pair) -> None:
         key, document = pair
-        self.own.connection.execute(SqliteLatest.PUT, (key, encode(document)))
+        row = (key, encode(document))
+        with self.turn:
+            self.own.connection.execute(SqliteLatest.PUT, row)
 
     def puts_at_once(self, pairs: Sequence[Pair]) -> None:
         for _ in self.pool.map(self.put, pairs):
