@@ -261,11 +261,18 @@ class Diskcache:
 
 
 class BareAppend:
-    """Not a store: appends bytes to a file and syncs it, the floor under a durable put."""
+    """Not a store: appends bytes to a file and syncs it, the floor under a durable put.
 
-    def __init__(self, path: Path, *, data_only: bool = False, size: int = 256) -> None:
+    As far as `room` goes, the bytes are written over zeros.
+    """
+
+    def __init__(
+        self, path: Path, *, data_only: bool = False, size: int = 256, room: int = 0
+    ) -> None:
         self.payload = b"\xa5" * size
-        self.descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        self.descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+        os.pwrite(self.descriptor, bytes(room), 0)
+        os.fsync(self.descriptor)
         self.sync = os.fdatasync if data_only and hasattr(os, "fdatasync") else os.fsync
 
     def appends(self, count: int, of: int = 1) -> None:

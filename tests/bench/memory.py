@@ -7,7 +7,8 @@ memory_data.py. The peers rank by vector; koru-delta by words and vector, age an
 
 A measurement adds, or recalls, a number of times, and is the median of these. Memories are added
 when the smallest size is held; beside them stands what the disk takes by itself to append and sync
-as many bytes as the synced file of koru-delta gains with a memory. mem0ai takes part at that size
+as many bytes as the synced file of koru-delta gains with a memory, and to write them over zeros, as
+koru-delta does. mem0ai takes part at that size
 alone, since it writes its whole index for each memory; the stores of LangGraph, which compare all
 vectors, up to their `most`.
 """
@@ -44,6 +45,8 @@ ADD = Operation(f"add to {SIZES[0]:,}", MS)
 RECALLS = {size: Operation(f"recall among {size:,}", MS) for size in SIZES}
 SMALL, _, LARGE = RECALLS.values()
 BARE = "as many bytes appended, and fdatasync"
+BARE_ROOM = "as many bytes written over zeros, and fdatasync"
+ROOM_BYTES = 4 * 1024 * 1024
 ABSOLUTE_TARGETS = (
     AbsoluteTarget(ADD.name, 0.1),
     AbsoluteTarget(ADD.name, 0.4, OURS_DURABLE),
@@ -76,7 +79,7 @@ async def run(context: Context) -> Section:
             for target in ABSOLUTE_TARGETS
             if target.operation in (ADD.name, *(RECALLS[size].name for size in sizes))
         ],
-        order=[OURS, OURS_DURABLE, BARE],
+        order=[OURS, OURS_DURABLE, BARE, BARE_ROOM],
     )
     if importlib.util.find_spec("numpy") is None:
         section.notes.append("numpy is not installed, which makes the vectors.")
@@ -106,9 +109,9 @@ async def run(context: Context) -> Section:
                 if size == SIZES[0]:
                     section.add(ADD.name, name, adding(store.add, spare))
                     if name == OURS_DURABLE:
-                        bare = await bare_append(store, folder, spare[0])
-                        stores.append(bare)
-                        section.add(ADD.name, BARE, appending(bare, spare))
+                        for bare_name, bare in await bare_appends(store, folder, spare[0]):
+                            stores.append(bare)
+                            section.add(ADD.name, bare_name, appending(bare, spare))
             order = context.random(f"memory/{size}")
             operations = [RECALLS[size], ADD] if size == SIZES[0] else [RECALLS[size]]
             await section.run_rounds(rounds, order, operations)
@@ -118,12 +121,15 @@ async def run(context: Context) -> Section:
     return section
 
 
-async def bare_append(store: Any, folder: Path, text: str) -> BareAppend:
-    """What appends to a file as many bytes as remembering a text adds to that of a store."""
+async def bare_appends(store: Any, folder: Path, text: str) -> list[tuple[str, BareAppend]]:
+    """What writes to a file as many bytes as remembering a text adds to that of a store."""
     before = await store.disk_bytes()
     await store.add(text, 0.5)
     size = await store.disk_bytes() - before
-    return BareAppend(folder / "bare", data_only=True, size=size)
+    return [
+        (BARE, BareAppend(folder / "bare", data_only=True, size=size)),
+        (BARE_ROOM, BareAppend(folder / "zeros", data_only=True, size=size, room=ROOM_BYTES)),
+    ]
 
 
 def recalling(recall: Callable[[str], Any], asked: Sequence[str]) -> Probe:
