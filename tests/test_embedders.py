@@ -6,6 +6,7 @@ import asyncio
 import functools
 import threading
 from array import array
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,50 @@ async def test_a_blocking_function_runs_in_a_worker_thread() -> None:
     await adapt(source).documents(["a"])
     await adapt(source, blocking=True).documents(["a"])
     assert threads[0] != threading.get_ident() == threads[1]
+
+
+async def test_a_quick_one_is_waited_for_without_a_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_embedders, "_QUICK_SECONDS", 60.0)
+    monkeypatch.setattr(_embedders, "_WAIT_SECONDS", 60.0)
+    threads: list[int] = []
+    asked: ContextVar[str] = ContextVar("asked")
+
+    def source(texts: list[str]) -> Any:
+        threads.append(threading.get_ident())
+        if texts == ["bad"]:
+            raise TimeoutError(asked.get())
+        return embed(texts)
+
+    adapter = adapt(source)
+    await adapter.document("how long it takes is not known yet")
+    with pytest.raises(StopIteration):
+        adapter.document("a").__await__().send(None)
+    asked.set("of whoever called")
+    with pytest.raises(TimeoutError, match="of whoever called"):
+        await adapter.query("bad")
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
+
+
+async def test_one_that_was_quick_and_waits_for_the_loop_gets_its_answer() -> None:
+    loop = asyncio.get_running_loop()
+    turns: list[str] = []
+
+    async def on_the_loop(text: str) -> None:
+        turns.append(text)
+        await asyncio.sleep(0.01)
+
+    def source(texts: list[str]) -> Any:
+        if texts == ["slow"]:
+            asyncio.run_coroutine_threadsafe(on_the_loop("slow"), loop).result(60)
+        return embed(texts)
+
+    adapter = adapt(source)
+    for text in ("quick", "quick", "slow", "slow", "quick", "quick", "slow"):
+        assert len(await adapter.query(text)) == len(embed(["a"])[0])
+    assert turns == ["slow"] * 3
 
 
 async def test_without_threads_it_runs_in_place(monkeypatch: pytest.MonkeyPatch) -> None:

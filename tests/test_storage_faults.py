@@ -67,7 +67,12 @@ async def error_of(work: Coroutine[Any, Any, None]) -> str:
         (OTHERS, errno.ENOSPC, True),
     ],
     ids=[
-        "write EIO", "write ENOSPC", "short write", "sync EIO", "sync ENOSPC", "others EIO",
+        "write EIO",
+        "write ENOSPC",
+        "short write",
+        "sync EIO",
+        "sync ENOSPC",
+        "others EIO",
         "others ENOSPC, short",
     ],
 )

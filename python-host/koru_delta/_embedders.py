@@ -2,7 +2,9 @@
 
 :func:`embedder_for` looks once at what it was given and picks the calls for documents and for
 queries. :class:`Embedder` makes them: a blocking call in a worker thread, a coroutine on the loop
-it was awaited on. All that comes back is checked before any of it is handed out. What an embedder
+it was awaited on. The way back from a thread through the event loop takes longer than some calls
+do: where the last one was quick, this one's answer is waited for, but no longer than the loop may
+stand still. All that comes back is checked before any of it is handed out. What an embedder
 raises keeps its type, which is what its users catch; a note says for which texts.
 """
 
@@ -13,13 +15,15 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from koru_delta._arguments import check_text
 from koru_delta._vectors import Matrix
-from koru_delta._workers import run_to_the_end
+from koru_delta._workers import embedder_threads, run_to_the_end
 from koru_delta.errors import ValidationError
 
 __all__ = ["Embedder", "embedder_for"]
@@ -29,6 +33,8 @@ Vectors: TypeAlias = Any
 """A two-dimensional NumPy array, or a list of buffers of float32."""
 
 _BATCH_SIZE: Final = 64
+_QUICK_SECONDS: Final = 0.0001
+_WAIT_SECONDS: Final = 0.00025
 _LIST: Final[Any] = list
 """To compare types with, by which a type checker is not to narrow what it knows."""
 _HAS_THREADS: Final = sys.platform != "emscripten"
@@ -103,6 +109,8 @@ class Embedder:
         self.model: Final[str] = _model_of(source)
         self.dimension: int | None = None
         self._one_text = _Where(self._name, 0, 1, 1, 1)
+        self._seconds = inf
+        """How long the last call on a thread took."""
 
     def __repr__(self) -> str:
         """What it adapts."""
@@ -221,13 +229,27 @@ class Embedder:
         if self._blocking or not _HAS_THREADS:
             result = _call(call, list(batch))
         else:
-            result = await asyncio.to_thread(_call, call, list(batch))
+            result = await self._on_a_thread(call, list(batch))
         if not inspect.isawaitable(result):
             return result
         # A plain function around a coroutine function.
         if self._blocking:
             return run_to_the_end(result, f"the embedder {self._name}")
         return await result
+
+    async def _on_a_thread(self, call: Callable[[list[str]], Any], texts: list[str]) -> Any:
+        work = embedder_threads().submit(copy_context().run, self._timed, call, texts)
+        if self._seconds <= _QUICK_SECONDS:
+            with suppress(TimeoutError):  # One of the call's own is raised again below.
+                return work.result(_WAIT_SECONDS)
+        return await asyncio.wrap_future(work)
+
+    def _timed(self, call: Callable[[list[str]], Any], texts: list[str]) -> Any:
+        start = time.perf_counter()
+        try:
+            return _call(call, texts)
+        finally:
+            self._seconds = time.perf_counter() - start
 
 
 def _calls_of(source: Any, *, prefer_async: bool) -> _Calls:

@@ -1,4 +1,4 @@
-"""The process's worker threads, one pool for all databases; and what stands in for them."""
+"""The process's worker threads, for all databases; and what stands in for them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,29 @@ HAS_THREADS: Final = sys.platform != "emscripten"
 """Under Pyodide there is one thread: what would run on a worker runs between turns of the loop."""
 
 _executor_lock = threading.Lock()
-_executor: ThreadPoolExecutor | None = None
+_executors: dict[str, ThreadPoolExecutor] = {}
 _tasks: set[Task[Any]] = set()
 """The event loop itself holds tasks weakly."""
 
 
 def worker_threads() -> ThreadPoolExecutor:
     """The process's worker threads, started when first needed."""
+    return _threads("koru-delta")
+
+
+def embedder_threads() -> ThreadPoolExecutor:
+    """Threads for what a user's functions do: it may take long, and use a database meanwhile."""
+    return _threads("koru-delta-embedder")
+
+
+def _threads(prefix: str) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    global _executor
     with _executor_lock:
-        if _executor is None:
-            _executor = ThreadPoolExecutor(thread_name_prefix="koru-delta")
-        return _executor
+        executor = _executors.get(prefix)
+        if executor is None:
+            executor = _executors[prefix] = ThreadPoolExecutor(thread_name_prefix=prefix)
+        return executor
 
 
 def work_in_background(slices: Iterator[None], pause_seconds: float) -> None:
@@ -134,5 +143,4 @@ def run_to_the_end(work: Awaitable[_T], what: str) -> _T:
 
 def forget_workers() -> None:
     """In a forked child: threads did not come along."""
-    global _executor
-    _executor = None
+    _executors.clear()

@@ -95,7 +95,7 @@ class FileStorage:
         self._size = 0
         self._allocated = 0
         self._written = 0
-        """Up to here the file's blocks were written, be it with zeros. Never past ``_allocated``."""
+        """Up to here the file was written, be it with zeros. Never past ``_allocated``."""
         if path.is_dir() or (path.exists() and not path.is_file()):
             raise UnsupportedFormatError(
                 f"{path} is not a file",
