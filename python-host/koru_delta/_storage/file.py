@@ -26,6 +26,8 @@ from koru_delta.errors import StorageError, UnsupportedFormatError
 
 _GROWTH_BYTES: Final = 1024 * 1024
 _ZEROS: Final = bytes(256 * 1024)
+_FIRST_ZEROS: Final = 16 * 1024
+"""Zeros are written in steps that double, so that opening for one short write stays cheap."""
 _SHORT_BYTES: Final = 64 * 1024
 """Up to this length an append goes to where zeros were written."""
 _SYNCED_BYTES: Final = 16 * 1024 * 1024
@@ -96,6 +98,7 @@ class FileStorage:
         self._allocated = 0
         self._written = 0
         """Up to here the file was written, be it with zeros. Never past ``_allocated``."""
+        self._step = _FIRST_ZEROS
         if path.is_dir() or (path.exists() and not path.is_file()):
             raise UnsupportedFormatError(
                 f"{path} is not a file",
@@ -281,9 +284,10 @@ class FileStorage:
             self._preallocate = False
 
     def _write_zeros(self, end: int) -> None:
-        """Write the blocks behind ``end``, up to where the next of these steps begins."""
-        size = len(_ZEROS) - end % len(_ZEROS)
+        """Write the blocks behind ``end``, up to where the next step begins."""
+        size = self._step - end % self._step
         self._written = end + os.pwrite(self._fd, memoryview(_ZEROS)[:size], end)
+        self._step = min(2 * self._step, len(_ZEROS))
 
     def _cut_back(self) -> None:
         """After a write that failed in the middle: the file ends where it ended before."""
