@@ -64,7 +64,7 @@ use versions::Versions;
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Random id of a new database.
+    /// Random id of a new database; names are hashed with it in any.
     pub database_id: [u8; 16],
     /// Whether writes leave log frames for the host to store.
     pub journal: bool,
