@@ -103,18 +103,17 @@ class FastCall:
         self.trap = ctypes.POINTER(ffi.wasm_trap_t)()
         # A raw value is 16 bytes: the words at 0 and 4 are the low halves of the two.
         self.words: Words = memoryview(self._values).cast("B").cast("i")
-        # A function object of our own, so that prepared pointers are passed as they are.
-        pointer = ctypes.c_void_p
+        # A function object of our own, so that prepared arguments are passed as they are.
         library: Any = vars(ffi)["dll"]
         call = ctypes.CDLL(None, handle=library._handle).wasmtime_func_call_unchecked
-        call.restype = pointer
+        call.restype = ctypes.c_void_p
         self.invoke = functools.partial(
             call,
-            ctypes.cast(store._context(), pointer),
-            ctypes.cast(ctypes.pointer(self._function), pointer),
-            ctypes.cast(self._values, pointer),
-            ctypes.c_size_t(2),
-            ctypes.cast(ctypes.pointer(self.trap), pointer),
+            _pointer(store._context()),
+            _pointer(ctypes.pointer(self._function)),
+            _pointer(self._values),
+            ctypes.c_size_t.from_param(2),
+            _pointer(ctypes.pointer(self.trap)),
         )
 
     def failure(self, error: Any) -> CallError:
@@ -128,6 +127,11 @@ class FastCall:
 
         pointer = ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t))
         return _call_error(wasmtime.WasmtimeError._from_ptr(pointer))
+
+
+def _pointer(target: Any) -> Any:
+    """A pointer, or the address of an array, as an argument that a call passes on as it is."""
+    return ctypes.c_void_p.from_param(ctypes.cast(target, ctypes.c_void_p).value)
 
 
 def call(function: Call, first: int, second: int) -> int:
