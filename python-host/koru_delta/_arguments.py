@@ -35,7 +35,8 @@ _MAX_TOP_K: Final = 10_000
 _MAX_THRESHOLD: Final = 3.0e38
 _EMBED_BYTES: Final = 4 * 1024 * 1024
 """Vectors and values of one commit of a batch of vectors."""
-_UNCHANGED: Final = frozenset({str, int, bool, type(None)})
+PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""Types of which encoding changes nothing: it takes a value as it is, or refuses it."""
 _DICT: Final[Any] = dict
 """To compare types with, by which a type checker is not to narrow what it knows."""
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
@@ -265,9 +266,8 @@ def check_top_k(top_k: int) -> int:
 def where_bytes(where: Any) -> bytes:
     """The JSON of a filter."""
     if type(where) is _DICT and len(where) == 1:
-        # Of these types nothing is changed by encoding: it takes them as they are, or refuses.
         for name, value in where.items():
-            if type(name) is str and type(value) in _UNCHANGED:
+            if type(name) is str and type(value) in PLAIN:
                 try:
                     return _json.dumps(where)
                 except (TypeError, ValueError):

@@ -47,6 +47,8 @@ _MAINTENANCE_SLICE: Final = 2048
 _MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
 _MAINTENANCE_DELAY_PAUSES: Final = 20
 """Left to who asks right after opening or writing."""
+_KEPT_HEADS: Final = 64
+"""Namespaces, and lengths of payloads for each, of which the heads of requests are kept."""
 EmbedItems: TypeAlias = Callable[[], Iterable[bytes]]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +71,8 @@ class Session(Loading):
         self.log: CommitLog | NoLog = NoLog(self.listeners)
         self._lock = threading.Lock()
         self._stale = False
+        self._heads: dict[str, dict[int, bytes]] = {}
+        self._heads_moment = -1
         self._maintaining = False
         self.upkeep: Upkeep | None = None
         self._module: Any = None
@@ -336,6 +340,34 @@ class Session(Loading):
             raise self._lose(error) from error
         finally:
             self._lock.release()
+
+    def try_ask(self, opcode: int, namespace: str, payload: bytes) -> Reply | None:
+        """:meth:`try_call` about what a namespace holds now, by the shortest way."""
+        if self._stale or not self._lock.acquire(False):
+            return None
+        try:
+            moment = self.log.acknowledged
+            if moment != self._heads_moment:
+                self._heads, self._heads_moment = {}, moment
+            try:
+                head = self._heads[namespace][len(payload)]
+            except KeyError:
+                head = self._head(namespace, payload)
+            return self._host.call(opcode, head + payload)
+        except InstanceLostError as error:
+            raise self._lose(error) from error
+        finally:
+            self._lock.release()
+
+    def _head(self, namespace: str, payload: bytes) -> bytes:
+        """What comes before a payload, kept for others of its length."""
+        head = self.request(namespace, "", NOW, b"", payload, 0).removesuffix(payload)
+        if len(self._heads) > _KEPT_HEADS:
+            self._heads.clear()
+        heads = self._heads.setdefault(namespace, {})
+        if len(heads) < _KEPT_HEADS:
+            heads[len(payload)] = head
+        return head
 
     def call(self, opcode: int, request: bytes) -> Reply:
         """Call the instance, however long that takes."""

@@ -17,6 +17,7 @@ _count_and_lengths: Final = Struct("<I44xHHHHI4xB").unpack_from
 _ONE_AT: Final = 8
 """Where the record begins in a reply of one version."""
 _NAMES_AT: Final = RECORD.size
+_ONE_NAMES_AT: Final = _ONE_AT + _NAMES_AT
 _LATER: Final = frozenset({"namespace", "version_id", "timestamp"})
 _UNSAID: Final[dict[str, Any]] = {"snippet": None, "highlights": ()}
 
@@ -117,7 +118,7 @@ def records_from_payload(payload: bytes) -> list[Record]:
             payload
         )
         if count == 1 and kind == JSON_VALUE:
-            key_at = _ONE_AT + _NAMES_AT + namespace_len
+            key_at = _ONE_NAMES_AT + namespace_len
             key_end = key_at + key_len
             value_at = key_end + model_len + 16 * causes
             record = _new(Record)
