@@ -4,7 +4,8 @@ At each size every contestant is built, answers are compared with the exact ones
 are timed by turns, each measurement the median of a short loop over other queries. koru-delta
 works through its public async API, stores a document with each vector and gives it back with each
 hit. Its filters keep 1 % of the rows: "first" asks for a group that was not asked for before,
-"again" for one that was.
+"again" for one that was. Where the field is indexed nothing is kept of what was asked, so every
+search is a first one, and a measurement has as many of them as any other.
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ class Size:
         async def query(asked: Any) -> list[int]:
             return await store.query_group(asked, next(groups))
 
-        count = LOOP_QUERIES[1] if name == FILTER_AGAIN else FIRST_FILTERS
+        count = FIRST_FILTERS if name == FILTER_FIRST else LOOP_QUERIES[1]
         self.section.add(self.operation, name, self.async_loop(query, LOOP_SECONDS / count))
 
     async def check_filter(self, name: str) -> None:
