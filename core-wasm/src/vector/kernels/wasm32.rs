@@ -106,8 +106,10 @@ pub fn dot_codes_pair(query: &[i16], codes: [&[i8]; 2]) -> [i32; 2] {
 /// spelt out, since wasmtime looks at its deadline at the end of each loop, and keeps sums that live
 /// past that in memory.
 pub fn half_byte_sums(tables: &[[u8; 16]; 32], codes: &[u8], sums: &mut [u8]) {
-    let (fours, rest) = sums.as_chunks_mut::<64>();
-    let (code_fours, code_rest) = codes.as_chunks::<1024>();
+    // Codes may reach further than sums: parted at the same rows, they have to end at the same one.
+    let rows = sums.len().min(codes.len() / 16);
+    let (fours, rest) = sums.get_mut(..rows).unwrap_or_default().as_chunks_mut::<64>();
+    let (code_fours, code_rest) = codes.get(..rows * 16).unwrap_or_default().as_chunks::<1024>();
     for (codes, sums) in code_fours.iter().zip(fours) {
         let ([a, b, c, d], []) = sums.as_chunks_mut::<16>() else { return };
         let mut four = (load(a), load(b), load(c), load(d));
