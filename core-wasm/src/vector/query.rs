@@ -1,5 +1,7 @@
 //! A query vector, checked and made ready for one set of rows.
 
+use core::cell::OnceCell;
+
 use super::quantize::{self, QueryCodes};
 use super::sketch::Sketch;
 use super::{BadVector, Metric, Rows, kernels};
@@ -15,7 +17,8 @@ pub struct Query {
     /// `raw / norm`, or zeros.
     unit: Vec<f32>,
     codes: QueryCodes,
-    sketch: Sketch,
+    /// Made when it is asked for: an exact search does not.
+    sketch: OnceCell<Sketch>,
 }
 
 impl Query {
@@ -49,8 +52,8 @@ impl Query {
         let inverse = if norm < quantize::MIN_NORM { 0.0 } else { 1.0 / norm };
         let unit: Vec<f32> = vector.iter().map(|x| x * inverse).collect();
         let codes = QueryCodes::new(&unit);
-        let sketch = Sketch::new(rows, &unit);
-        Ok(Self { metric, raw: vector.to_vec(), norm, unit, codes, sketch })
+        let raw = vector.to_vec();
+        Ok(Self { metric, raw, norm, unit, codes, sketch: OnceCell::new() })
     }
 
     /// The row's score, from float32.
@@ -136,8 +139,8 @@ impl Query {
         self.norm >= quantize::MIN_NORM
     }
 
-    /// What one-bit codes are compared with.
-    pub(super) fn sketch(&self) -> &Sketch {
-        &self.sketch
+    /// What one-bit codes are compared with; `rows` are those that the query was made for.
+    pub(super) fn sketch(&self, rows: &Rows) -> &Sketch {
+        self.sketch.get_or_init(|| Sketch::new(rows, &self.unit))
     }
 }

@@ -106,7 +106,7 @@ pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut S
             for row in uncoded {
                 top.offer(row, query.score(rows, row));
             }
-            exact::scan_rows(rows, query, &coded, &mut top);
+            exact::scan_list(rows, query, &coded, request.k, &mut top);
             return Answer { hits: top.finish(), path: Path::Exact };
         }
     };
@@ -128,7 +128,7 @@ pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut S
     if request.k.saturating_mul(4) > among && request.threshold.is_none() {
         exact::scan_floats(rows, query, bits, coded, &mut top);
     } else {
-        exact::scan_bitmaps(rows, query, bits, coded, &mut top);
+        exact::scan_bitmaps(rows, query, (bits, coded), (request.k, among), &mut top);
     }
     Answer { hits: top.finish(), path: Path::Exact }
 }

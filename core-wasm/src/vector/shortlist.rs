@@ -58,7 +58,7 @@ pub fn scan(
 ) -> bool {
     let end = (rows.end() as usize).next_multiple_of(BLOCK_ROWS);
     let Scratch { distances, list, weighted, .. } = scratch;
-    let sketch = query.sketch();
+    let sketch = query.sketch(rows);
     distances.clear();
     weighted.clear();
     if distances.try_reserve(end).is_err() {
@@ -82,7 +82,7 @@ pub fn scan(
     if probes < weighted.len() {
         weighted.select_nth_unstable(probes);
     }
-    exact::scan_rows(rows, query, list_of(weighted.drain(..probes), list), top);
+    exact::scan_list(rows, query, list_of(weighted.drain(..probes), list), k, top);
     top.settle();
     let (second, heaviest) = if top.floor() == f32::NEG_INFINITY {
         (FARTHEST, u32::MAX)
@@ -113,9 +113,10 @@ fn weigh(rows: &Rows, query: &Query, distances: &[u8], list: &[u32], into: &mut 
     let mut filled = [last.first().copied().unwrap_or_default(); 4];
     filled.iter_mut().zip(last).for_each(|(into, row)| *into = *row);
     into.reserve(list.len() + 4);
+    let sketch = query.sketch(rows);
     for four in fours.iter().chain([&filled]) {
         let rest = four.map(|row| rows.bits_behind_lead(row));
-        let weights = query.sketch().weighted_distances(four.map(lead), rest);
+        let weights = sketch.weighted_distances(four.map(lead), rest);
         into.extend(weights.into_iter().zip(*four));
     }
     into.truncate(into.len() - (4 - last.len()));

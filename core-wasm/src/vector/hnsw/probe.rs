@@ -25,7 +25,7 @@ impl Probe for Query {
 
     fn sift(&self, rows: &Rows, floor: f32, batch: &mut Vec<u32>) {
         if rows.has_even_norms() {
-            let sketch = self.sketch();
+            let sketch = self.sketch(rows);
             let cosine = self.least_cosine(floor, rows.norms());
             let heaviest = sketch.weighted_distance_at(cosine, SIFT_DEVIATIONS);
             batch.retain(|&row| sketch.weighted_distance(rows.bits(row)) <= heaviest);
