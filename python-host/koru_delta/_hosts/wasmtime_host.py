@@ -156,6 +156,8 @@ class WasmtimeHost:
         self._memory = memory
         self._view = memory_view(memory, store)
         self._size = len(self._view)
+        self._last_header = self._size - _REPLY_HEADER_BYTES
+        """Where a reply header can be at most."""
         self._buffer = 0
         self._capacity = 0
         self._function: Call = runtime.call_path(store, call)
@@ -191,18 +193,21 @@ class WasmtimeHost:
         if size > _KEPT_REQUEST_BYTES:
             self._capacity = 0
         header = words[0] & _MASK
-        if header + _REPLY_HEADER_BYTES > self._size:
+        if header > self._last_header:
             self._refresh(header + _REPLY_HEADER_BYTES)
-        status, flags, payload, payload_len, journal, journal_len, sequence = _unpack_reply(
+        status, flags, start, length, journal, journal_len, sequence = _unpack_reply(
             self._view, header
         )
-        payload_end = payload + payload_len
-        journal_end = journal + journal_len
-        if payload_end > self._size or journal_end > self._size:
-            self._refresh(max(payload_end, journal_end))
-        view = self._view
-        frames = view[journal:journal_end].tobytes() if journal_len else b""
-        return status, flags, view[payload:payload_end].tobytes(), frames, sequence
+        end = start + length
+        if end > self._size:
+            self._refresh(end)
+        payload = self._view[start:end].tobytes()
+        if not journal_len:
+            return status, flags, payload, b"", sequence
+        end = journal + journal_len
+        if end > self._size:
+            self._refresh(end)
+        return status, flags, payload, self._view[journal:end].tobytes(), sequence
 
     def call_reading(
         self, opcode: int, head: bytes, size: int, read: Callable[[memoryview], int]
@@ -273,6 +278,7 @@ class WasmtimeHost:
             self._view.release()
             self._view = memory_view(self._memory, self._store)
             self._size = size
+            self._last_header = size - _REPLY_HEADER_BYTES
         if end > size:
             raise self._lose("it points outside its memory")
 
