@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from koru_delta import DatabaseClosedError, SerializationError, ValidationError
+from koru_delta._heads import _MOST
 from koru_delta._operations import querying
-from koru_delta._session import _KEPT_HEADS
 
 if TYPE_CHECKING:
     from koru_delta import Database
 
-WIDE = _KEPT_HEADS + 9
+WIDE = _MOST + 9
 
 
 async def asked(db: Database, namespace: str, where: dict[str, Any]) -> list[tuple[str, Any]]:

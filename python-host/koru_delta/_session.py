@@ -14,7 +14,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
@@ -22,18 +22,20 @@ from koru_delta import _json
 from koru_delta import _protocol as op
 from koru_delta._fetching import Fetcher, can_fetch
 from koru_delta._forks import open_sessions
+from koru_delta._heads import Heads
 from koru_delta._hosts.answers import check_frames
 from koru_delta._hosts.base import Host, InstanceLostError
 from koru_delta._hosts.choice import prepare_module
 from koru_delta._hot_cache import HotCache
 from koru_delta._loading import Loading
+from koru_delta._maintenance import Maintenance
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, Status, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error, raise_refused
 from koru_delta._storage.base import Storage
 from koru_delta._storage.choice import open_log, open_storage, prepare_storage
 from koru_delta._storage.commit_log import CommitLog, Group, NoLog
-from koru_delta._workers import HAS_THREADS, OneBehind, work_in_background, worker_threads
+from koru_delta._workers import HAS_THREADS, OneBehind, worker_threads
 from koru_delta.config import Config
 from koru_delta.errors import DatabaseLockedError, KoruDeltaError, LimitExceededError, StorageError
 
@@ -42,13 +44,6 @@ if TYPE_CHECKING:
     from koru_delta._vectors import Matrix
 
 _FRAME_OVERHEAD_BYTES: Final = 256
-_MAINTENANCE_SLICE: Final = 2048
-"""Rows to code, or similarities to compute, in one go: what a request may have to wait for."""
-_MAINTENANCE_PAUSE_SECONDS: Final = 0.0005
-_MAINTENANCE_DELAY_PAUSES: Final = 20
-"""Left to who asks right after opening or writing."""
-_KEPT_HEADS: Final = 64
-"""Namespaces, and lengths of payloads for each, of which the heads of requests are kept."""
 EmbedItems: TypeAlias = Callable[[], Iterable[bytes]]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,9 +66,8 @@ class Session(Loading):
         self.log: CommitLog | NoLog = NoLog(self.listeners)
         self._lock = threading.Lock()
         self._stale = False
-        self._heads: dict[str, dict[int, bytes]] = {}
-        self._heads_moment = -1
-        self._maintaining = False
+        self._heads = Heads()
+        self._maintenance = Maintenance(self._maintain, lambda: self.is_open)
         self.upkeep: Upkeep | None = None
         self._module: Any = None
         self._prepared: Storage | None = None
@@ -346,28 +340,19 @@ class Session(Loading):
         if self._stale or not self._lock.acquire(False):
             return None
         try:
+            heads = self._heads
             moment = self.log.acknowledged
-            if moment != self._heads_moment:
-                self._heads, self._heads_moment = {}, moment
+            if moment != heads.moment:
+                heads.restart(moment)
             try:
-                head = self._heads[namespace][len(payload)]
+                head = heads.kept[namespace][len(payload)]
             except KeyError:
-                head = self._head(namespace, payload)
+                head = heads.make(namespace, len(payload))
             return self._host.call(opcode, head + payload)
         except InstanceLostError as error:
             raise self._lose(error) from error
         finally:
             self._lock.release()
-
-    def _head(self, namespace: str, payload: bytes) -> bytes:
-        """What comes before a payload, kept for others of its length."""
-        head = self.request(namespace, "", NOW, b"", payload, 0).removesuffix(payload)
-        if len(self._heads) > _KEPT_HEADS:
-            self._heads.clear()
-        heads = self._heads.setdefault(namespace, {})
-        if len(heads) < _KEPT_HEADS:
-            heads[len(payload)] = head
-        return head
 
     def call(self, opcode: int, request: bytes) -> Reply:
         """Call the instance, however long that takes."""
@@ -523,27 +508,12 @@ class Session(Loading):
 
     def maintain_in_background(self) -> None:
         """Let what searches gain from be done in the background, soon, unless it is being done."""
-        if not self._maintaining and self.is_open:
-            self._maintaining = True
-            work_in_background(self._keep_maintaining(), _MAINTENANCE_PAUSE_SECONDS)
+        self._maintenance.begin()
 
     def _maintain(self, budget: int) -> bool:
         control = json.dumps({"budget": budget}).encode()
         reply = self.call(op.MAINTAIN, self.request("", "", NOW, control, b"", 0))
         return reply[0] != 0 or bool(reply[1] & op.REPLY_TRUE)
-
-    def _keep_maintaining(self) -> Iterator[None]:
-        try:
-            for _ in range(_MAINTENANCE_DELAY_PAUSES):
-                yield
-            while self.is_open and not self._maintain(_MAINTENANCE_SLICE):
-                yield
-            self._maintaining = False
-            if self.is_open and not self._maintain(0):
-                self.maintain_in_background()  # Something came in after the last slice.
-        except KoruDeltaError:
-            # Closed or lost meanwhile: whoever uses it next is told, or finds it rebuilt.
-            self._maintaining = False
 
     # After a failure.
 
