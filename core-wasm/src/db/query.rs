@@ -103,7 +103,7 @@ impl Database {
             Source::Index(field, places) => {
                 run.by_index(field.into());
                 let places = places.into_iter();
-                let places = places.filter(|place| self.versions.is_visible(*place, horizon));
+                let places = places.filter(|place| self.versions.is_visible_value(*place, horizon));
                 run.sorted(places, &order)?
             }
             Source::Ordered(field, index, descending, range) => {
@@ -127,7 +127,7 @@ impl Database {
         let select = Select { namespace, filter, order: b"[]", offset: 0, limit: Some(0), at };
         let horizon = self.horizon(at);
         if let Some((_, places)) = self.one_value(&select) {
-            let visible = |place: &Place| self.versions.is_visible(*place, horizon);
+            let visible = |place: &Place| self.versions.is_visible_value(*place, horizon);
             return Ok(places.iter().filter(visible).count());
         }
         let filter = select.filter.map(Filter::parse).transpose()?;
@@ -140,7 +140,7 @@ impl Database {
             records.filter(|record| is_selected(Some(filter), record)).count()
         };
         if let Some(narrowed) = self.narrowed(&select, filter.as_ref()) {
-            let visible = |place: &Place| self.versions.is_visible(*place, horizon);
+            let visible = |place: &Place| self.versions.is_visible_value(*place, horizon);
             return Ok(count(&mut narrowed.places.into_iter().filter(visible)));
         }
         let chains = self.keyspace.chains(namespace);
@@ -168,7 +168,7 @@ impl Database {
             return Ok(self.select(&select)?.0);
         };
         let horizon = self.horizon(at);
-        let visible = entries.filter(|(_, place)| self.versions.is_visible(*place, horizon));
+        let visible = entries.filter(|(_, place)| self.versions.is_visible_value(*place, horizon));
         let mut visible =
             visible.filter_map(|(key, place)| Some((key, self.versions.record(place)?))).peekable();
         let wanted = offset.saturating_add(limit.unwrap_or(usize::MAX));
@@ -336,7 +336,7 @@ impl<'a, 's> Run<'a, 's> {
     /// Those of an index's places that hold the values of their keys.
     fn visible<'p>(&self, places: &'p Places) -> impl Iterator<Item = Place> + use<'a, 'p> {
         let (database, horizon) = (self.database, self.horizon);
-        places.iter().filter(move |place| database.versions.is_visible(*place, horizon))
+        places.iter().filter(move |place| database.versions.is_visible_value(*place, horizon))
     }
 
     /// Adds what matches of documents that their keys order, until enough is found.
@@ -346,7 +346,7 @@ impl<'a, 's> Run<'a, 's> {
         while found.len() < wanted {
             let next = if descending { downwards.next() } else { upwards.next() };
             let Some(place) = next else { return };
-            if self.database.versions.is_visible(place, self.horizon) {
+            if self.database.versions.is_visible_value(place, self.horizon) {
                 found.extend(self.matching(place));
             }
         }

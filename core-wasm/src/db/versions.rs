@@ -205,9 +205,16 @@ impl Versions {
 
     /// Whether a version holds its key's value as of `horizon`. Constant time.
     pub(super) fn is_visible(&self, place: Place, horizon: u64) -> bool {
-        let Some(version) = self.get(place) else { return false };
+        self.holds_value(place) && self.is_visible_value(place, horizon)
+    }
+
+    /// [`Versions::is_visible`] of a version that holds a value, as those in indexes and views do: its
+    /// record, which lies elsewhere, is not looked at.
+    pub(super) fn is_visible_value(&self, place: Place, horizon: u64) -> bool {
         let since = |version: &Version| version.timestamp <= horizon;
-        self.holds_value(place) && since(version) && !self.get(version.next).is_some_and(since)
+        self.get(place).is_some_and(|version| {
+            since(version) && !version.is_erased() && !self.get(version.next).is_some_and(since)
+        })
     }
 
     /// The first place whose version is later than a time. Logarithmic.

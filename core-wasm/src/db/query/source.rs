@@ -163,7 +163,7 @@ impl Database {
         let (space, plan) = self.narrowing(select, filter, usize::MAX)?;
         let [(path, lookup)] = plan.parts.as_slice() else { return None };
         let (_, index) = space.index(path)?;
-        let visible = |place: &Place| self.versions.is_visible(*place, horizon);
+        let visible = |place: &Place| self.versions.is_visible_value(*place, horizon);
         (plan.is_exact && index.gives_each_once(lookup))
             .then(|| index.places(lookup).filter(visible).count())
     }
