@@ -2,6 +2,7 @@
 
 mod changes;
 mod control;
+mod hits;
 mod queries;
 mod recall;
 mod request;
@@ -22,6 +23,10 @@ use control::{
     DiffControl, LimitControl, ListControl, MaintainControl, OpenControl, PutControl, ReplayControl,
 };
 pub use request::{Reply, Request, versions};
+use request::{grow, room};
+
+/// What a short text takes in a list of them, beside its bytes.
+const TEXT_BYTES: usize = 48;
 
 /// An instance: nothing yet, a database on its way in, or a database.
 #[derive(Debug, Default)]
@@ -221,8 +226,9 @@ fn get<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
 }
 
 fn put<'a>(db: &'a mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
-    let kept =
-        (request.flags & op::FLAG_KEEP != 0).then(|| db.kept_value(request.namespace, request.key));
+    let kept = (request.flags & op::FLAG_KEEP != 0)
+        .then(|| db.kept_value(request.namespace, request.key))
+        .transpose()?;
     let (kind, value) = match &kept {
         Some((kind, value)) => (*kind, value.as_slice()),
         None => (value_kind(request.flags), request.payload),
@@ -252,6 +258,7 @@ fn put_batch<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> 
     let mut rest = request.payload;
     while !rest.is_empty() {
         let item = request::batch_item(&mut rest)?;
+        grow(&mut drafts, 1)?;
         if item.flags & op::FLAG_DELETE != 0 && !db.holds_value(item.namespace, item.key) {
             continue;
         }
@@ -272,6 +279,8 @@ fn get_many<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let records = if request.payload.is_empty() {
         db.get_all(namespace, request.at)
     } else {
+        let count = request.payload.iter().filter(|byte| **byte == b',').count() + 1;
+        db.check_room(request.payload.len() + TEXT_BYTES * count)?;
         let keys: Vec<String> = control::parse(request.payload)?;
         for key in &keys {
             names::check("key", key.as_bytes())?;
@@ -287,9 +296,9 @@ fn list_keys<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let start_after = control.start_after.as_deref();
     let listing = Listing { prefix: &control.prefix, start_after, limit: control.limit };
     // Twice over the keys instead of once and a list of them: a full memory must still list them.
-    let size = db.keys(namespace, listing, request.at).map(|key| key.len() + 3).sum::<usize>() + 2;
+    let size = db.keys(namespace, listing, request.at).map(quoted_len).sum::<usize>() + 2;
     db.check_room(size)?;
-    let mut text = Vec::with_capacity(size);
+    let mut text = room(size)?;
     text.push(b'[');
     for key in db.keys(namespace, listing, request.at) {
         if text.len() > 1 {
@@ -300,6 +309,12 @@ fn list_keys<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
     }
     text.push(b']');
     Ok(Reply::owned(text))
+}
+
+/// Most bytes of a text as JSON with a comma: what is escaped becomes six characters at most.
+fn quoted_len(text: &str) -> usize {
+    let is_escaped = |byte: &u8| matches!(byte, 0..b' ' | b'"' | b'\\');
+    text.len() + 5 * text.as_bytes().iter().filter(|byte| is_escaped(byte)).count() + 3
 }
 
 /// A reply of versions, if there is memory for it.

@@ -7,8 +7,8 @@ use crate::limits::{
     MIN_MEMORY_RESERVE_BYTES,
 };
 use crate::log::chain::{Commit, Link};
-use crate::log::frame::FrameType;
-use crate::log::record::{Fields, ValueKind};
+use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, FrameType};
+use crate::log::record::{Fields, RECORD_HEADER_BYTES, ValueKind};
 use crate::vector::Codes;
 
 use super::Database;
@@ -45,6 +45,9 @@ pub struct Draft<'a> {
 
 /// Most bytes that a set of vectors grows by at a time.
 const ROWS_GROWTH_BYTES: usize = 3 << 19;
+/// What all that is small may take. Memory grows by pages of 64 KiB, so the last of them may be out of
+/// reach.
+const SMALL_ROOM_BYTES: usize = 256 * 1024;
 
 /// How much of the memory kept free must stay free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +121,14 @@ pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Error {
     Error::new(Kind::Limit, message, "split it into smaller parts; nothing was written")
 }
 
+/// Whether memory has so many bytes in one piece.
+pub(super) fn has_piece(bytes: usize) -> bool {
+    let mut piece = Vec::<u8>::new();
+    let found = piece.try_reserve_exact(bytes).is_ok();
+    core::hint::black_box(piece); // Else the compiler leaves out an allocation that nobody uses.
+    found
+}
+
 pub(super) fn out_of_memory() -> Error {
     Error::new(
         Kind::Limit,
@@ -132,7 +143,7 @@ impl Database {
     ///
     /// Costs linear time in the group's bytes, logarithmic in the number of keys.
     pub(super) fn commit(&mut self, write: Write, drafts: &[Draft<'_>]) -> Result<Place> {
-        self.check_drafts(drafts)?;
+        self.check_drafts(drafts, 0)?;
         let mut vectors = Vec::with_capacity(drafts.len());
         for draft in drafts {
             match self.add_vector(draft) {
@@ -146,8 +157,9 @@ impl Database {
         self.commit_checked(write, drafts, &vectors)
     }
 
-    /// Checks everything that can be wrong with a group, and that there is memory for it.
-    pub(super) fn check_drafts(&mut self, drafts: &[Draft<'_>]) -> Result<()> {
+    /// Checks everything that can be wrong with a group, and that there is memory for it. `beside` is
+    /// bytes of vectors that are in their rows already.
+    pub(super) fn check_drafts(&mut self, drafts: &[Draft<'_>], beside: usize) -> Result<()> {
         if drafts.len() > MAX_BATCH_ITEMS {
             return Err(too_large("items in a batch", drafts.len(), MAX_BATCH_ITEMS));
         }
@@ -176,7 +188,16 @@ impl Database {
             }
         }
         self.keyspace.reserve(drafts.len())?;
-        self.versions.reserve(drafts.len())
+        self.versions.reserve(drafts.len())?;
+        let bytes =
+            bytes + beside + drafts.len() * (RECORD_HEADER_BYTES + FRAME_HEADER_BYTES + ALIGNMENT);
+        self.journal.reserve(bytes).map_err(|_| out_of_memory())?;
+        // Memory that is in use may fit the budget, and what is free be in pieces.
+        let longest = drafts.iter().map(Draft::len).max().unwrap_or_default();
+        if longest > SMALL_ROOM_BYTES && !has_piece(longest + RECORD_HEADER_BYTES) {
+            return Err(out_of_memory());
+        }
+        Ok(())
     }
 
     /// Lets go of what can be had again, until there is memory for a group that has to fit.
@@ -298,6 +319,15 @@ impl Database {
             ));
         }
         Ok(())
+    }
+
+    /// [`Database::check_room`] for what is made on the way, and for all that is small beside it: what
+    /// asks so as it goes on finds memory for each step.
+    ///
+    /// # Errors
+    /// As [`Database::check_room`].
+    pub fn check_room_to_work(&self, bytes: usize) -> Result<()> {
+        self.check_room(bytes.saturating_add(SMALL_ROOM_BYTES))
     }
 
     /// Refuses new data that would leave too little memory to go on reading and deleting.

@@ -1,5 +1,7 @@
 //! Frames of the write under way, for the host to store.
 
+use std::collections::TryReserveError;
+
 use crate::log::frame::{FrameType, Framing};
 use crate::log::header::Header;
 
@@ -28,6 +30,16 @@ impl Journal {
     pub(super) fn new(header: &Header, (sequence, end): (u64, u64), stored: bool) -> Self {
         let framing = stored.then(|| Framing::new(header));
         Self { framing, sequence, synced_sequence: 0, bytes: Vec::new(), begin: end }
+    }
+
+    /// Makes room for frames of so many bytes, and for a commit behind them, so that writing them cannot
+    /// run out of memory.
+    pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), TryReserveError> {
+        match self.framing {
+            None => Ok(()),
+            Some(_) if bytes > LONG_BYTES => self.bytes.try_reserve_exact(bytes + FRAME_ROOM_BYTES),
+            Some(_) => self.bytes.try_reserve(bytes + FRAME_ROOM_BYTES),
+        }
     }
 
     /// Writes a frame; where it begins in the file, 0 if the host stores none.

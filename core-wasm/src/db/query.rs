@@ -16,15 +16,18 @@ use crate::query::{Filter, Lookup, Order, SortKey, Sorter};
 
 pub(super) use self::source::Narrowed;
 use self::source::{Source, by_key};
+use super::commit::{has_piece, out_of_memory};
 use super::derived::{View, indexed};
 use super::keyspace::Chain;
 use super::versions::Place;
 use super::{Database, ViewSource};
 
-/// Values over this are asked for room before something is made of them.
+/// If more than this is to be made of a value, its length decides how much room there has to be.
 const LONG_VALUE_BYTES: usize = 4096;
-/// A key that grows while the one before is still there, and a copy of it.
-const KEY_COPIES: usize = 3;
+/// The text without escapes and a key, each while it grows and the one before is still there.
+const KEY_COPIES: usize = 6;
+/// What a member or element takes more than its text: of a tree that grows, and of a key.
+const PART_BYTES: usize = 160;
 
 /// What to select.
 #[derive(Clone, Copy, Debug)]
@@ -195,16 +198,22 @@ impl Database {
     fn sorted<'a>(&self, records: Vec<&'a Record>, order: &Order) -> Result<Vec<&'a Record>> {
         let mut sorter = Sorter::new(0, None);
         for record in records {
-            self.check_room_for_key(record)?;
+            self.check_room_for_keys(record, 1)?;
             sorter.offer(&sort_key(order, record), record)?;
         }
         Ok(sorter.finish())
     }
 
-    /// Refuses a sort key of a long value that memory has no room for.
-    pub(crate) fn check_room_for_key(&self, record: &Record) -> Result<()> {
-        let bytes = record.value().len();
-        if bytes > LONG_VALUE_BYTES { self.check_room(KEY_COPIES * bytes) } else { Ok(()) }
+    /// Refuses to make so many keys of a value if memory has no room for them.
+    pub(crate) fn check_room_for_keys(&self, record: &Record, count: usize) -> Result<()> {
+        let value = record.value();
+        if value.len().saturating_mul(count) <= LONG_VALUE_BYTES {
+            return self.check_room_to_work(0);
+        }
+        let parts = value.iter().filter(|byte| **byte == b',').count();
+        let text = KEY_COPIES * value.len();
+        self.check_room_to_work((text + PART_BYTES * parts).saturating_mul(count))?;
+        if has_piece(text) { Ok(()) } else { Err(out_of_memory()) }
     }
 
     fn missing_view(&self, name: &str) -> Error {
@@ -300,7 +309,7 @@ impl<'a, 's> Run<'a, 's> {
         for place in places {
             if let Some(record) = self.matching(place) {
                 let fields = record.fields();
-                self.database.check_room_for_key(record)?;
+                self.database.check_room_for_keys(record, 1)?;
                 key.clear();
                 order.write_key(indexed(record), fields.key, fields.timestamp, &mut key);
                 sorter.offer(&key, record)?;

@@ -54,7 +54,7 @@ impl Database {
     pub fn search(&mut self, search: &TextSearch<'_>) -> Result<Vec<TextFound<'_>>> {
         let query = search.query()?;
         let (found, _) = self.search_places(search, &query)?;
-        Ok(self.found(found, &query))
+        self.found(found, &query)
     }
 
     /// The values that fit a text and a vector best: a sum of the scores of both searches, each
@@ -96,14 +96,16 @@ impl Database {
         fused.truncate(search.top_k);
         #[expect(clippy::cast_possible_truncation, reason = "scores are float32")]
         let found = fused.into_iter().map(|(place, score)| (score as f32, place)).collect();
-        Ok(self.found(found, &query))
+        self.found(found, &query)
     }
 
-    fn found(&self, found: Vec<(f32, Place)>, query: &Query) -> Vec<TextFound<'_>> {
+    fn found(&self, found: Vec<(f32, Place)>, query: &Query) -> Result<Vec<TextFound<'_>>> {
         let found = found.into_iter().filter_map(|(score, place)| {
             let record = self.versions.record(place)?;
-            let snippet = text::snippet(indexed(record), query, MAX_SNIPPET_CHARS);
-            Some(TextFound { score, record, snippet })
+            Some(self.check_room_to_work(0).map(|()| {
+                let snippet = text::snippet(indexed(record), query, MAX_SNIPPET_CHARS);
+                TextFound { score, record, snippet }
+            }))
         });
         found.collect()
     }

@@ -29,6 +29,8 @@ const MAX_SCANNED: usize = 50_000;
 const MAX_PART_BYTES: usize = 1 << 20;
 /// Bytes of a commit frame.
 const COMMIT_BYTES: usize = FRAME_HEADER_BYTES + 40;
+/// What may come behind the versions of a part: a gap, a commit, and the end of the snapshot.
+const END_BYTES: usize = 4 * COMMIT_BYTES + FRAME_HEADER_BYTES + GAP_BYTES + SNAPSHOT_BYTES;
 
 /// Which versions stay. Each rule keeps; without any, all do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,6 +141,7 @@ impl Database {
         let mut writer = Writer { framing: Framing::new(&header), bytes, entries: 0, link, place };
         let is_complete = self.write_part(&mut writer, part, limit)?;
         let is_ended = is_complete && part.last;
+        writer.bytes.try_reserve(END_BYTES).map_err(|_| out_of_memory())?;
         if is_ended {
             writer.end_gap();
         }
@@ -407,7 +410,7 @@ impl Writer {
 /// Room for a part.
 fn room(bytes: usize) -> Result<Vec<u8>> {
     let mut room = Vec::new();
-    room.try_reserve_exact(bytes + 4 * COMMIT_BYTES).map_err(|_| out_of_memory())?;
+    room.try_reserve_exact(bytes + END_BYTES).map_err(|_| out_of_memory())?;
     Ok(room)
 }
 

@@ -222,6 +222,12 @@ impl Vectors {
         Some((&set.namespace, &set.model))
     }
 
+    /// The bytes of one reserved vector.
+    pub(super) fn reserved_row_bytes(&self) -> usize {
+        let set = self.reserved.as_ref().and_then(|reserved| self.sets.get(reserved.set));
+        set.map_or(0, |set| 4 * set.rows.dim())
+    }
+
     /// Checks all reserved vectors, unless that was done, and takes the first `count` of them.
     pub(super) fn take_reserved(&mut self, count: usize) -> Result<Vec<Option<At>>> {
         let reserved = self.reserved.as_mut();

@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_CAUSES, MAX_DIMENSION};
 use crate::log::record::{Record, ValueKind};
 
-use super::commit::Reserve;
+use super::commit::{Reserve, out_of_memory};
 use super::keyspace::Chain;
 use super::{Database, Draft, Strings, Write};
 
@@ -109,14 +109,20 @@ impl Database {
     }
 
     /// The key's present value, to be kept under a new vector; null if it has none.
-    #[must_use]
-    pub fn kept_value(&self, namespace: &[u8], key: &[u8]) -> (ValueKind, Vec<u8>) {
+    ///
+    /// # Errors
+    /// `Limit` if there is no memory for a copy of it.
+    pub fn kept_value(&self, namespace: &[u8], key: &[u8]) -> Result<(ValueKind, Vec<u8>)> {
         let namespace = core::str::from_utf8(namespace).unwrap_or_default();
         let key = core::str::from_utf8(key).unwrap_or_default();
-        match self.latest_value(namespace, key) {
-            Some(record) => (record.kind(), record.value().to_vec()),
-            None => (ValueKind::Json, b"null".to_vec()),
-        }
+        let latest = self.latest_value(namespace, key);
+        let (kind, value) = latest.map_or((ValueKind::Json, b"null".as_slice()), |record| {
+            (record.kind(), record.value())
+        });
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(value.len()).map_err(|_| out_of_memory())?;
+        copy.extend_from_slice(value);
+        Ok((kind, copy))
     }
 
     /// Makes room for vectors that the host fills in place: address and bytes of each stretch.
@@ -156,11 +162,12 @@ impl Database {
         drafts: &[Draft<'_>],
         takes: &[bool],
     ) -> Result<()> {
-        if let Err(error) = self.check_drafts(drafts) {
+        let count = takes.iter().filter(|takes| **takes).count();
+        let vectors = count * self.vectors.reserved_row_bytes();
+        if let Err(error) = self.check_drafts(drafts, vectors) {
             self.vectors.cancel();
             return Err(error);
         }
-        let count = takes.iter().filter(|takes| **takes).count();
         let mut taken = self.vectors.take_reserved(count)?.into_iter();
         let vectors: Vec<_> =
             takes.iter().map(|takes| if *takes { taken.next().flatten() } else { None }).collect();

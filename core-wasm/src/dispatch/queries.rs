@@ -10,7 +10,7 @@ use crate::log::record::{Record, ValueKind};
 use crate::query::{Aggregation, Projection};
 
 use super::control::{AggregateControl, QueryControl, order_json};
-use super::request::{Reply, Request};
+use super::request::{Reply, Request, grow, room};
 use super::versions_reply;
 
 pub(super) fn query<'a>(db: &'a Database, request: &Request<'_>) -> Result<Reply<'a>> {
@@ -44,12 +44,12 @@ pub(super) fn aggregate<'a>(db: &'a Database, request: &Request<'_>) -> Result<R
     let mut groups = aggregation.start();
     for record in records {
         let fields = record.fields();
-        db.check_room_for_key(record)?;
+        db.check_room_for_keys(record, aggregation.key_count())?;
         let value = if fields.kind == ValueKind::Json { fields.value } else { b"null" };
         groups.add(value, fields.key, fields.timestamp)?;
     }
     // The outcome, while what it is made of is still there.
-    db.check_room(3 * groups.written_bytes())?;
+    db.check_room(groups.written_bytes())?;
     Ok(Reply::owned(groups.finish()?))
 }
 
@@ -135,17 +135,24 @@ fn selected_reply<'a>(
     projection: Option<&Projection>,
 ) -> Result<Reply<'a>> {
     let Some(projection) = projection else { return versions_reply(db, records) };
-    let mut lengths = wire_len(records.len()).to_le_bytes().to_vec();
-    let mut bodies: Vec<u8> = Vec::new();
-    for record in records {
-        let mut value = Vec::new();
+    let mut payload = room(4 + 4 * records.len())?;
+    payload.extend_from_slice(&wire_len(records.len()).to_le_bytes());
+    payload.resize(4 + 4 * records.len(), 0);
+    let mut value = Vec::new();
+    for (index, record) in records.iter().enumerate() {
         let json = record.kind() == ValueKind::Json;
-        projection.project(if json { record.value() } else { b"null" }, &mut value);
-        let bytes = record.with_value(&value);
-        db.check_room(2 * bodies.len() + bytes.len())?;
-        lengths.extend_from_slice(&wire_len(bytes.len()).to_le_bytes());
-        bodies.extend_from_slice(&bytes);
+        let source: &[u8] = if json { record.value() } else { b"null" };
+        // What is selected of a value is no longer than the value.
+        value.clear();
+        grow(&mut value, source.len())?;
+        projection.project(source, &mut value);
+        let start = payload.len();
+        grow(&mut payload, record.as_bytes().len() + value.len())?;
+        record.write_with_value(&value, &mut payload);
+        let length = wire_len(payload.len() - start).to_le_bytes();
+        if let Some(place) = payload.get_mut(4 + 4 * index..8 + 4 * index) {
+            place.copy_from_slice(&length);
+        }
     }
-    lengths.extend_from_slice(&bodies);
-    Ok(Reply::owned(lengths))
+    Ok(Reply::owned(payload))
 }

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::codec::bytes::wire_len;
 use crate::codec::names;
 use crate::db::{Database, Recall, TextSearch};
 use crate::error::Result;
 use crate::log::record::Record;
 
 use super::control::RecallControl;
-use super::request::{Reply, Request, versions};
+use super::hits;
+use super::request::{Reply, Request};
 
 pub(super) fn recall<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let control: RecallControl = request.control()?;
@@ -34,18 +34,11 @@ pub(super) fn recall<'a>(db: &mut Database, request: &Request<'_>) -> Result<Rep
         vector_share: control.vector_share,
         min_cosine: control.min_cosine,
     })?;
-    let mut payload = 1_u32.to_le_bytes().to_vec();
-    payload.extend_from_slice(&wire_len(recalled.len()).to_le_bytes());
     #[expect(clippy::cast_possible_truncation, reason = "scores are float32")]
-    payload.extend(recalled.iter().flat_map(|recalled| (recalled.score as f32).to_le_bytes()));
+    let scores = recalled.iter().map(|recalled| recalled.score as f32);
     let records: Vec<&Record> = recalled.iter().map(|recalled| recalled.record).collect();
-    payload.extend_from_slice(&versions(&records)?);
-    let parts: Vec<serde_json::Value> = recalled
+    let parts = recalled
         .iter()
-        .map(|one| json!([one.relevance, one.recency, one.importance, one.created_us]))
-        .collect();
-    let parts = serde_json::Value::Array(parts).to_string();
-    payload.extend_from_slice(&wire_len(parts.len()).to_le_bytes());
-    payload.extend_from_slice(parts.as_bytes());
-    Ok(Reply::owned(payload))
+        .map(|one| json!([one.relevance, one.recency, one.importance, one.created_us]));
+    hits::reply(scores, &records, parts)
 }

@@ -1,5 +1,6 @@
 //! The layouts of [`crate::protocol`]: requests taken apart, replies put together.
 
+use core::borrow::Borrow;
 use std::borrow::Cow;
 
 use serde::Serialize;
@@ -197,14 +198,25 @@ impl<'a> Reply<'a> {
 /// `Limit` if memory does not have it: what is in use may fit, and yet leave no room in one piece.
 pub(super) fn room(bytes: usize) -> Result<Vec<u8>> {
     let mut payload = Vec::new();
-    payload.try_reserve_exact(bytes).map_err(|_| {
-        Error::new(
-            Kind::Limit,
-            format!("the answer takes {bytes} bytes, more than the memory has left"),
-            "raise Config.max_memory_mb, or ask for less",
-        )
-    })?;
+    payload.try_reserve_exact(bytes).map_err(|_| no_room(bytes))?;
     Ok(payload)
+}
+
+/// Has room for so many more items: for more than that, if memory is not short.
+///
+/// # Errors
+/// As [`room`].
+pub(super) fn grow<T>(items: &mut Vec<T>, more: usize) -> Result<()> {
+    let grown = items.try_reserve(more).or_else(|_| items.try_reserve_exact(more));
+    grown.map_err(|_| no_room((items.len() + more) * size_of::<T>()))
+}
+
+fn no_room(bytes: usize) -> Error {
+    Error::new(
+        Kind::Limit,
+        format!("the answer takes {bytes} bytes, more than the memory has left"),
+        "raise Config.max_memory_mb, or ask for less",
+    )
 }
 
 /// The payload of a reply of versions: a count, that many lengths, the records.
@@ -212,14 +224,23 @@ pub(super) fn room(bytes: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// `Limit` if memory has no room for it.
 pub fn versions(records: &[&Record]) -> Result<Vec<u8>> {
-    let bytes: usize = records.iter().map(|record| record.as_bytes().len()).sum();
-    let mut payload = room(4 + 4 * records.len() + bytes)?;
+    let mut payload = room(versions_len(records))?;
+    write_versions(records, &mut payload);
+    Ok(payload)
+}
+
+/// The bytes of [`versions`].
+pub(super) fn versions_len(records: &[impl Borrow<Record>]) -> usize {
+    records.iter().map(|record| 4 + record.borrow().as_bytes().len()).sum::<usize>() + 4
+}
+
+/// Appends the payload of [`versions`]; `payload` has room for it.
+pub(super) fn write_versions(records: &[impl Borrow<Record>], payload: &mut Vec<u8>) {
     payload.extend_from_slice(&wire_len(records.len()).to_le_bytes());
     for record in records {
-        payload.extend_from_slice(&wire_len(record.as_bytes().len()).to_le_bytes());
+        payload.extend_from_slice(&wire_len(record.borrow().as_bytes().len()).to_le_bytes());
     }
     for record in records {
-        payload.extend_from_slice(record.as_bytes());
+        payload.extend_from_slice(record.borrow().as_bytes());
     }
-    Ok(payload)
 }

@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use crate::codec::bytes::wire_len;
 use crate::codec::names;
 use crate::db::{Database, Similar, TextFound, TextSearch};
 use crate::error::{Error, Result};
 use crate::log::record::Record;
 
 use super::control::SearchControl;
-use super::request::{Reply, Request, versions};
+use super::hits;
+use super::request::{Reply, Request};
 
 pub(super) fn search<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let control: SearchControl = request.control()?;
     let found = db.search(&text_search(request, &control)?)?;
-    hits(&found)
+    found_reply(&found)
 }
 
 pub(super) fn hybrid<'a>(db: &mut Database, request: &Request<'_>) -> Result<Reply<'a>> {
@@ -37,7 +37,7 @@ pub(super) fn hybrid<'a>(db: &mut Database, request: &Request<'_>) -> Result<Rep
         exact: false,
     };
     let found = db.hybrid(&search, &similar, weight)?;
-    hits(&found)
+    found_reply(&found)
 }
 
 fn text_search<'a>(request: &Request<'a>, control: &'a SearchControl) -> Result<TextSearch<'a>> {
@@ -52,21 +52,11 @@ fn text_search<'a>(request: &Request<'a>, control: &'a SearchControl) -> Result<
 }
 
 /// A payload of hits of one query, with snippets.
-fn hits<'a>(found: &[TextFound<'_>]) -> Result<Reply<'a>> {
-    let mut payload = 1_u32.to_le_bytes().to_vec();
-    payload.extend_from_slice(&wire_len(found.len()).to_le_bytes());
-    payload.extend(found.iter().flat_map(|found| found.score.to_le_bytes()));
+fn found_reply<'a>(found: &[TextFound<'_>]) -> Result<Reply<'a>> {
     let records: Vec<&Record> = found.iter().map(|found| found.record).collect();
-    payload.extend_from_slice(&versions(&records)?);
-    let snippets: Vec<serde_json::Value> = found
-        .iter()
-        .map(|found| match &found.snippet {
-            Some(snippet) => json!([snippet.text, snippet.highlights]),
-            None => serde_json::Value::Null,
-        })
-        .collect();
-    let snippets = serde_json::Value::Array(snippets).to_string();
-    payload.extend_from_slice(&wire_len(snippets.len()).to_le_bytes());
-    payload.extend_from_slice(snippets.as_bytes());
-    Ok(Reply::owned(payload))
+    let snippets = found.iter().map(|found| match &found.snippet {
+        Some(snippet) => json!([snippet.text, snippet.highlights]),
+        None => serde_json::Value::Null,
+    });
+    hits::reply(found.iter().map(|found| found.score), &records, snippets)
 }

@@ -5,7 +5,7 @@ use crate::db::Database;
 use crate::error::Result;
 
 use super::control::SnapshotControl;
-use super::request::{Reply, Request};
+use super::request::{Reply, Request, grow};
 
 pub(super) fn snapshot<'a>(db: &Database, request: &Request<'_>) -> Result<Reply<'a>> {
     let control: SnapshotControl = request.control()?;
@@ -27,6 +27,7 @@ pub(super) fn snapshot<'a>(db: &Database, request: &Request<'_>) -> Result<Reply
     });
     let progress = progress.to_string();
     let mut payload = written.bytes;
+    grow(&mut payload, progress.len() + 4)?;
     payload.extend_from_slice(progress.as_bytes());
     payload.extend_from_slice(&wire_len(progress.len()).to_le_bytes());
     Ok(Reply::owned(payload))

@@ -273,19 +273,19 @@ impl Record {
         &self.0
     }
 
-    /// The record with another value, which is JSON, for a reply: its id stays that of the whole version.
-    #[must_use]
-    pub fn with_value(&self, value: &[u8]) -> Vec<u8> {
+    /// Appends the record with another value, which is JSON, for a reply: its id stays that of the whole
+    /// version.
+    pub fn write_with_value(&self, value: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
         let before = self.0.len().saturating_sub(self.value().len());
-        let mut bytes = self.0.get(..before).unwrap_or_default().to_vec();
-        if let Some(length) = bytes.get_mut(48..52) {
+        out.extend_from_slice(self.0.get(..before).unwrap_or_default());
+        if let Some(length) = out.get_mut(start + 48..start + 52) {
             length.copy_from_slice(&wire_len(value.len()).to_le_bytes());
         }
-        if let Some(kind) = bytes.get_mut(56) {
+        if let Some(kind) = out.get_mut(start + 56) {
             *kind = ValueKind::Json as u8;
         }
-        bytes.extend_from_slice(value);
-        bytes
+        out.extend_from_slice(value);
     }
 
     /// The digest of the content as it is now; its first half is the id of an undamaged version.

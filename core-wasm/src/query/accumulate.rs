@@ -8,6 +8,9 @@ use crate::query::encode;
 use crate::query::exact::Exact;
 use crate::query::groups::{Document, Json, owned_bytes};
 
+/// The digits of an integer of 128 bits with its sign; floats have fewer.
+const LONGEST_NUMBER_BYTES: usize = 40;
+
 #[derive(Clone, Debug)]
 pub(super) enum State<'a> {
     Sum(Sum),
@@ -92,13 +95,13 @@ impl<'a> State<'a> {
         }
     }
 
-    /// About the bytes of the outcome.
+    /// Most bytes of the outcome.
     pub(super) fn written_bytes(&self) -> usize {
         match self {
             Self::Best(_, _, Some(value))
             | Self::First(Some(Some(value)))
             | Self::Last(Some(value)) => value.len(),
-            _ => size_of::<i128>(),
+            _ => LONGEST_NUMBER_BYTES,
         }
     }
 

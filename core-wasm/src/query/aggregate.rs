@@ -119,6 +119,12 @@ impl Operator {
 }
 
 impl Aggregation {
+    /// How many keys of a document are made at most: one for each column and each aggregate.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.group_by.len() + self.aggregates.len()
+    }
+
     /// Reads `{"spec": {name: {operator: path}, ...}, "group_by": null | path | [path, ...]}`.
     ///
     /// # Errors

@@ -180,28 +180,39 @@ impl<'a, 's> Groups<'a, 's> {
         ))
     }
 
-    /// About the bytes of the outcome's values.
+    /// Most bytes of the outcome.
     #[must_use]
     pub fn written_bytes(&self) -> usize {
+        let (columns, aggregates) = self.names();
+        // Of each member also a comma and a colon, of each group two braces and a comma.
+        let names = columns.iter().chain(&aggregates).map(|name| name.len() + 2).sum::<usize>() + 3;
         let length = |value: &Option<Json<'_>>| value.as_ref().map_or(4, |value| value.len());
         let group = |group: &Group<'_>| {
             group.values.iter().map(length).sum::<usize>()
                 + group.states.iter().map(State::written_bytes).sum::<usize>()
         };
-        self.groups.values().map(group).sum()
+        2 + self.groups.len() * names + self.groups.values().map(group).sum::<usize>()
+    }
+
+    /// The names of columns and of aggregates, as JSON.
+    fn names(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let columns = self.aggregation.group_by.iter().map(|column| quoted(&column.name));
+        let aggregates = self.aggregation.aggregates.iter().map(|one| quoted(&one.column.name));
+        (columns.collect(), aggregates.collect())
     }
 
     /// The outcome: the JSON of a list with an object for each group.
     ///
     /// # Errors
-    /// `Invalid` if the sum of floats is beyond all floats, which JSON cannot say.
+    /// `Invalid` if the sum of floats is beyond all floats, which JSON cannot say. `Limit` if memory
+    /// has no room for the outcome.
     pub fn finish(self) -> Result<Vec<u8>> {
-        let aggregation = self.aggregation;
-        let columns = &aggregation.group_by;
-        let column_names: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
-        let aggregates = &aggregation.aggregates;
-        let names: Vec<_> = aggregates.iter().map(|one| quoted(&one.column.name)).collect();
-        let mut out = vec![b'['];
+        let bytes = self.written_bytes();
+        let (column_names, names) = self.names();
+        let aggregates = &self.aggregation.aggregates;
+        let mut out = Vec::new();
+        out.try_reserve_exact(bytes).map_err(|_| no_room(bytes))?;
+        out.push(b'[');
         for group in self.groups.into_values() {
             if out.len() > 1 {
                 out.push(b',');
@@ -226,6 +237,14 @@ impl<'a, 's> Groups<'a, 's> {
         out.push(b']');
         Ok(out)
     }
+}
+
+fn no_room(bytes: usize) -> Error {
+    Error::new(
+        Kind::Limit,
+        format!("aggregate: the groups take up to {bytes} bytes, more than the memory has left"),
+        "raise Config.max_memory_mb, or group by a field with fewer values",
+    )
 }
 
 /// Appends the encoding of a value that groups. Missing is null.
