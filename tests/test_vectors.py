@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from vector_oracle import INDEXES, corpus
 
-from koru_delta import Database, KeyNotFoundError, Match, Version
+from koru_delta import Database, KeyNotFoundError, Match, ValidationError, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +140,18 @@ async def test_no_namespace_searches_all_of_them(db: Database) -> None:
     assert len(await db.similar(None, XY, top_k=2)) == 2
     assert await db.similar_batch(None, [XY, XY]) == [found, found]
     assert [m.value for m in await db.similar(None, XY, where={"x": 1})] == []
+
+
+async def test_vectors_of_different_models_are_never_compared(db: Database) -> None:
+    await db.embed("a", "one", X, model="small")
+    await db.embed("b", "other", X, model="large")
+    await db.embed("c", "third", XY, model="small")
+    await db.embed("c", "wide", [1.0, 1.0, 1.0], model="wide")
+    with pytest.raises(ValidationError, match=r'several models.*"large", "small"$'):
+        await db.similar(None, X)
+    found = await db.similar(None, X, model="small")
+    assert [(m.namespace, m.key) for m in found] == [("a", "one"), ("c", "third")]
+    assert [m.key for m in await db.similar(None, [1.0, 1.0, 1.0])] == ["wide"]
 
 
 async def test_nothing_is_near_where_nothing_is(db: Database) -> None:

@@ -191,24 +191,21 @@ impl Vectors {
             Some(model) => held.iter().filter(|(_, set)| *set.model == *model).copied().collect(),
             None => held.clone(),
         };
-        let models = || {
+        let models = |sets: &[(usize, &Set)]| {
             let mut models: Vec<String> =
-                held.iter().map(|(_, set)| format!("{:?}", set.model)).collect();
+                sets.iter().map(|(_, set)| format!("{:?}", set.model)).collect();
             sort(&mut models);
             models.dedup();
-            models.join(", ")
+            models
         };
         let Some((_, first)) = named.first() else {
             let message =
                 format!("there are no vectors of model {:?}", similar.model.unwrap_or(""));
-            let suggestion = format!("name a model that is there: {}", models());
+            let suggestion = format!("name a model that is there: {}", models(&held).join(", "));
             return Err(Error::new(Kind::Invalid, message, suggestion));
         };
-        let fitting: Vec<usize> = named
-            .iter()
-            .filter(|(_, set)| set.rows.dim() == dimension)
-            .map(|(index, _)| *index)
-            .collect();
+        let fitting: Vec<(usize, &Set)> =
+            named.iter().filter(|(_, set)| set.rows.dim() == dimension).copied().collect();
         if fitting.is_empty() {
             return Err(other_dimension(
                 &first.namespace,
@@ -217,12 +214,14 @@ impl Vectors {
                 dimension,
             ));
         }
-        if similar.namespace.is_some() && fitting.len() > 1 {
+        // Also in all namespaces: scores of different models cannot be compared.
+        let models = models(&fitting);
+        if models.len() > 1 {
             let message = format!("several models have vectors of {dimension} components");
-            let suggestion = format!("name one with model=: {}", models());
+            let suggestion = format!("name one with model=: {}", models.join(", "));
             return Err(Error::new(Kind::Invalid, message, suggestion));
         }
-        Ok(fitting)
+        Ok(fitting.into_iter().map(|(index, _)| index).collect())
     }
 
     /// Searches a set by cosine, ranking by more than that.
