@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from turns import give_a_turn
 from koru_delta import Config, Database, SyncDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from conftest import Backend, FileOpener, Opener
 
@@ -195,6 +196,38 @@ async def test_a_long_batch_does_not_hold_up_the_loop(db: Database, count: int, 
     finished = True
     await counter
     assert turns > 50, "other tasks had their turns while the batch was written"
+
+
+async def longest_stall(work: Coroutine[Any, Any, object]) -> float:
+    """For how much of the time that something takes the event loop stands still at most."""
+    last = start = perf_counter()
+    longest = 0.0
+    task = asyncio.create_task(work)
+    while not task.done():
+        await asyncio.sleep(0)
+        now = perf_counter()
+        longest, last = max(longest, now - last), now
+    await task
+    return longest / (perf_counter() - start)
+
+
+async def read_changes(db: Database, count: int) -> None:
+    changes = db.watch(since=0)
+    for _ in range(count):
+        await anext(changes)
+
+
+@needs_threads
+async def test_long_answers_and_arguments_do_not_hold_up_the_loop(db: Database) -> None:
+    count = 40_000
+    keys = [f"{i:06}" for i in range(count)]
+    rows = [[float(i), *(1.0 for _ in range(99))] for i in range(count)]
+    assert await longest_stall(db.embed_batch("a", keys, rows)) < 0.5
+    await db.put_batch([("b", key, {"i": i}) for i, key in enumerate(keys)])
+    assert await longest_stall(db.get_many("b", keys)) < 0.5
+    assert await longest_stall(db.namespace("b").all()) < 0.5
+    assert await longest_stall(db.similar_batch("a", rows[:20], 10_000)) < 0.5
+    assert await longest_stall(read_changes(db, 2 * count)) < 0.5
 
 
 async def test_short_reads_go_on_during_a_long_batch(db: Database) -> None:

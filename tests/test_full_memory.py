@@ -70,6 +70,6 @@ async def test_what_takes_more_memory_than_is_left_is_refused(
 
 async def test_keys_that_grow_by_escapes_are_listed(open_database: Opener) -> None:
     db = await open_database()
-    keys = sorted("\u0001\n\"\\" * 50 + str(i) for i in range(200))
+    keys = sorted('\u0001\n"\\' * 50 + str(i) for i in range(200))
     await db.put_batch([("docs", key, 1) for key in keys])
     assert await db.list_keys("docs") == keys

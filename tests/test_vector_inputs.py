@@ -51,11 +51,23 @@ VECTORS: dict[str, Any] = {
     "backward": np.array([2, 1, 3], "f4")[::-1],
     "broadcast column": np.array([[3.0, 0], [1, 0], [2, 0]])[:, 0],
     "read-only": READ_ONLY,
+    "array B": array("B", [3, 1, 2]),
+    "memoryview of float16": memoryview(np.array(VALUES, "f2")),
+    "big-endian memoryview": memoryview(np.array(VALUES, ">f8")),
+    "big-endian ctypes": (ctypes.c_float.__ctype_be__ * 3)(*VALUES),
+    "objects": np.array([3, 1.0, np.float32(2)], object),
 }
 
 MATRIX = [[3.0, 1.0, 2.0], [1.0, 2.0, 3.0]]
+COLUMN = np.empty(2, object)
+COLUMN[:] = [np.array(MATRIX[0]), MATRIX[1]]
 MATRICES: dict[str, Any] = {
     "lists": MATRIX,
+    "a memoryview of float64": memoryview(np.array(MATRIX)),
+    "a big-endian memoryview": memoryview(np.array(MATRIX, ">f4")),
+    "a column-wise memoryview": memoryview(np.asfortranarray(MATRIX, "f4")),
+    "objects": np.array(MATRIX, object),
+    "a column of vectors": COLUMN,
     "tuples": tuple(map(tuple, MATRIX)),
     "arrays": [array("f", MATRIX[0]), array("d", MATRIX[1])],
     "mixed rows": [np.array(MATRIX[0], "f2"), MATRIX[1]],
@@ -74,7 +86,7 @@ MATRICES: dict[str, Any] = {
 
 @pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS.keys())
 async def test_every_kind_of_vector_is_taken_and_not_changed(db: Database, vector: Any) -> None:
-    before = list(vector)
+    before = list(np.asarray(vector))
     await db.embed("notes", "a", vector)
     await db.put("notes", "b", 1, embedding=vector)
     await db.embed_batch("notes", ["c"], [vector])
@@ -83,7 +95,7 @@ async def test_every_kind_of_vector_is_taken_and_not_changed(db: Database, vecto
     for found in (await db.similar("notes", vector), *await db.similar_batch("notes", [vector])):
         assert [m.key for m in found] == ["a", "b", "c"]
         assert {round(m.score, 6) for m in found} == {1.0}
-    assert list(vector) == before
+    assert list(np.asarray(vector)) == before
 
 
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES.keys())
@@ -94,7 +106,7 @@ async def test_every_kind_of_matrix_is_taken(db: Database, matrix: Any) -> None:
         assert list(await db.vector("notes", key)) == row
     found = await db.similar_batch("notes", matrix, top_k=1)
     assert [[m.key for m in row] for row in found] == [["a"], ["b"]]
-    assert np.array_equal(np.array(matrix), before)
+    assert repr(np.array(matrix)) == repr(before)
 
 
 async def test_bools_count_as_zero_and_one(db: Database) -> None:
@@ -136,7 +148,7 @@ BAD_VECTORS: dict[str, tuple[Any, str]] = {
     "a str after NumPy numbers": ([np.float32(1), "2", 3.0], r"component 1.*'2'"),
     "a None component": ([1.0, 2.0, None], r"component 2.*None"),
     "complex": (np.array([1j, 1, 1]), r"complex128"),
-    "objects": (np.array([1, None, 1]), r"object"),
+    "objects": (np.array([1, None, 1]), r"component 1.*None"),
     "strings": (np.array(["1", "2", "3"]), r"<U1"),
     "times": (np.array([1, 2, 3], "M8[s]"), r"datetime64"),
     "float64 too large": (TOO_LARGE, r"component 1"),

@@ -10,11 +10,15 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from struct import unpack
+from typing import Any, Final
 
 from koru_delta.errors import ValidationError
 
 _ITEM_BYTES: Final = 4
+_CODES: Final = "fdebhilqHILQ"
+"""Formats of numbers in buffers. Without ``B``: a buffer of bytes may hold anything."""
+_ORDERS: Final = ("", "@", "=", "<", ">", "!")
 _ADVICE: Final = "give a list, array.array or NumPy array of numbers"
 
 if sys.byteorder != "little":  # pragma: no cover
@@ -45,7 +49,7 @@ def _is_list(value: Any) -> bool:
 def _row_bytes(vector: Any, what: str) -> memoryview:
     if _is_numpy(vector):
         return _numpy_bytes(vector, what, dimensions=1)
-    if _is_list(vector):
+    if _is_list(vector) or (isinstance(vector, array) and vector.typecode != "f"):
         return _floats(vector, what)
     try:
         view = memoryview(vector)
@@ -58,33 +62,21 @@ def _row_bytes(vector: Any, what: str) -> memoryview:
             f"{what} has {view.ndim} dimensions, shape {view.shape}; it must have one",
             suggestion="give one vector; embed_batch and similar_batch take several",
         )
-    if view.format in ("f", "<f") and view.contiguous:
+    return _buffer_bytes(view, what)
+
+
+def _buffer_bytes(view: memoryview, what: str) -> memoryview:
+    """The bytes of a buffer of numbers, whatever its shape, order of bytes and layout."""
+    if view.format in ("f", "<f") and view.c_contiguous and view.nbytes:
         return view.cast("B")
-    if view.format not in (
-        "f",
-        "<f",
-        "d",
-        "<d",
-        "e",
-        "<e",
-        "b",
-        "h",
-        "i",
-        "l",
-        "q",
-        "H",
-        "I",
-        "L",
-        "Q",
-    ):
+    order, code = view.format[:-1], view.format[-1:]
+    if order not in _ORDERS or code not in _CODES:
         raise ValidationError(
-            f"{what} is a buffer of format {view.format!r}, which is not of numbers",
+            f"{what} is a buffer of format {view.format!r}; those of numbers that are taken are "
+            f"{' '.join(_CODES)}",
             suggestion=_ADVICE,
         )
-    if view.format.startswith("<"):
-        view = view.cast("B").cast(view.format[1:])  # type: ignore[call-overload]
-    numbers: list[Any] = cast("Any", view).tolist()
-    return _floats(numbers, what)
+    return _floats(unpack(f"{order}{view.nbytes // view.itemsize}{code}", view.tobytes()), what)
 
 
 def _floats(items: Sequence[Any], what: str) -> memoryview:
@@ -117,6 +109,8 @@ def _numpy_bytes(vector: Any, what: str, *, dimensions: int) -> memoryview:
         )
     if vector.dtype.str == "<f4" and vector.flags.c_contiguous and vector.size:
         return memoryview(vector).cast("B")
+    if vector.dtype.kind == "O" and dimensions == 1:
+        return _floats(vector.tolist(), what)
     if vector.dtype.kind not in "fiub":
         raise ValidationError(
             f"{what} is an array of dtype {vector.dtype}, which is not of real numbers",
@@ -140,6 +134,8 @@ class Matrix:
         self._parts: list[memoryview] = []
         self.count: int
         self.dimension: int
+        if _is_numpy(rows) and rows.dtype.kind == "O" and rows.ndim:
+            rows = list(rows)  # Of numbers, or of one vector a row.
         if _is_numpy(rows):
             if rows.ndim != 2:
                 _numpy_bytes(rows, what, dimensions=2)
@@ -170,13 +166,13 @@ class Matrix:
                 f"{what} are of type {type(rows).__name__}",
                 suggestion="give a list of vectors, or a two-dimensional array",
             ) from None
-        if view.ndim != 2 or view.format not in ("f", "<f") or not view.c_contiguous:
+        if view.ndim != 2:
             raise ValidationError(
                 f"{what} are a buffer of shape {view.shape} and format {view.format!r}",
-                suggestion="give a C-contiguous float32 matrix, or a list of vectors",
+                suggestion="give a matrix of two dimensions, or a list of vectors",
             )
         self.count, self.dimension = view.shape or (0, 0)
-        self._parts.append(view.cast("B"))
+        self._parts.append(_buffer_bytes(view, what))
 
     def read(self, start: int, size: int) -> list[memoryview]:
         """The bytes from ``start`` on, ``size`` of them, in one piece or several."""

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _LONG_SEARCH_SECONDS: Final = 0.004
 """Searches that are expected to take longer go to a worker thread."""
+_LONG_BYTES: Final = 256 * 1024
+"""An answer with more bytes than this is taken apart there as well."""
+_LONG_ROWS: Final = 256
+"""And more rows than this are converted there."""
 _MAX_QUERIES: Final = 10_000
 
 
@@ -52,7 +56,7 @@ class Vectors(Writing):
             namespace: Namespace of the key.
             key: The key.
             embedding: A list, tuple, ``array.array``, buffer or NumPy array of up to 8,192 numbers,
-                kept as float32. The first of a namespace and model fixes their number.
+                in any layout, kept as float32; ``bytes`` are no numbers. The first of a namespace and model fixes their number.
             metadata: The key's new value; None keeps the present one.
             model: Name of the model that made the vector.
 
@@ -95,7 +99,7 @@ class Vectors(Writing):
             metadata: One value for each key; None keeps the present ones.
             model: Name of the model that made the vectors.
             progress: True prints to standard error; a function is called with the number of rows
-                written and their total, in a worker thread.
+                written and their total: in a worker thread, but for the last time.
 
         Returns:
             How many versions were written.
@@ -108,7 +112,7 @@ class Vectors(Writing):
                 written. If it is the metadata that does not fit, commits before stay.
             StorageError: If the log could not be written; commits before stay.
         """
-        matrix = Matrix(embeddings)
+        matrix = await self._matrix(embeddings, "the embeddings")
         names = check_keys(keys)
         if metadata is not None and not isinstance(metadata, Iterable):
             raise ValidationError(
@@ -156,7 +160,8 @@ class Vectors(Writing):
         those of an exact search in more than 98 of 100 cases (recall@10).
 
         Args:
-            namespace: Namespace to search; None for all with vectors of this dimension.
+            namespace: Namespace to search; None for all with vectors of this dimension, if these
+                are of one model, or of the one that is named.
             query: A vector, as :meth:`embed` takes it.
             top_k: At most so many hits, 1 to 10,000.
             threshold: Only hits that score at least this.
@@ -169,8 +174,8 @@ class Vectors(Writing):
             exact: Search without loss.
 
         Raises:
-            ValidationError: For a bad query, another dimension, an unknown model, a bad filter,
-                ``top_k`` or threshold.
+            ValidationError: For a bad query, another dimension, an unknown model, no model where
+                there are several, a bad filter, ``top_k`` or threshold.
 
         Example:
             >>> [match.key for match in await db.similar("notes", [1.0, 0.0, 0.0], top_k=1)]
@@ -202,7 +207,7 @@ class Vectors(Writing):
         exact: bool = False,
     ) -> list[list[Match]]:
         """:meth:`similar` for several queries, a matrix or list of vectors, in one call."""
-        matrix = Matrix(queries, "the queries")
+        matrix = await self._matrix(queries, "the queries")
         if not matrix.count:
             return []
         if matrix.count > _MAX_QUERIES:
@@ -249,7 +254,17 @@ class Vectors(Writing):
                 raise_error(reply, space, item="query")
         # How long a search takes is known best from the one before.
         self._search_seconds = seconds / queries
+        if len(reply[2]) > _LONG_BYTES:
+            return await session.in_thread(matches_from_payload, reply[2])
         return matches_from_payload(reply[2])
+
+    async def _matrix(self, rows: Any, what: str) -> Matrix:
+        """Rows as a matrix; many are converted on a worker thread."""
+        try:
+            is_long = len(rows) > _LONG_ROWS
+        except TypeError:
+            is_long = False  # It is no matrix, which Matrix says.
+        return await self._session.in_thread(Matrix, rows, what) if is_long else Matrix(rows, what)
 
     async def vector(self, namespace: str, key: str, *, at: Time | None = None) -> Any:
         """The vector of a key, as it was given but for float32.

@@ -157,6 +157,8 @@ class Watch(AsyncIterator["Change"]):
                 committed.clear()
                 if not await self.fetch():
                     await committed.wait()
+                else:
+                    await asyncio.sleep(0)  # A long feed gives others their turn at each page.
         return change
 
     async def aclose(self) -> None:
