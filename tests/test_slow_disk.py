@@ -113,6 +113,41 @@ async def test_writers_share_syncs(path: Path, slow_syncs: SlowSyncs) -> None:
         assert again.verify().ok
 
 
+def test_event_loops_of_several_threads_share_a_database(
+    path: Path, slow_syncs: SlowSyncs
+) -> None:
+    db = asyncio.run(Database.create(path))
+
+    async def write(thread: int) -> None:
+        for i in range(4):
+            await asyncio.gather(*(db.put("a", f"{thread}-{i}-{j}", j) for j in range(5)))
+            assert await db.get("a", f"{thread}-{i}-4") == 4
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda thread: asyncio.run(write(thread)), range(4)))
+    assert len(asyncio.run(db.list_keys("a"))) == 80
+    asyncio.run(db.close())
+
+
+def test_a_loop_that_ends_while_a_put_waits_is_no_obstacle_to_the_next(
+    path: Path, slow_syncs: SlowSyncs
+) -> None:
+    db = asyncio.run(Database.create(path))
+    asyncio.run(db.put("a", "first", 0))  # From here on it is known that syncs are slow.
+    loop = asyncio.new_event_loop()
+    put = loop.create_task(db.put("a", "left", 1))
+    for _ in range(3):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    put.cancel()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    asyncio.run(db.put("a", "next", 2))
+    assert asyncio.run(db.get("a", "next")) == 2
+    asyncio.run(db.close())
+
+
 def test_threads_share_syncs(path: Path, slow_syncs: SlowSyncs) -> None:
     with SyncDatabase(path) as db:
         slow_syncs.count = 0
