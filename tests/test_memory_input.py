@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from parameters import shown
 
 from koru_delta import (
     Database,
+    KoruDeltaError,
     LimitExceededError,
     SerializationError,
     SyncDatabase,
@@ -175,6 +177,36 @@ def test_weights_are_checked(name: str, weight: Any) -> None:
         RecallWeights(**{name: weight})
     with pytest.raises(ValidationError):
         RecallWeights(0, 0, 0)
+
+
+NO_MEMORIES: dict[str, Any] = {
+    "episode/text": "just a note on backups",
+    "episode/bytes": b"note",
+    "note": {"content": "a note on backups"},
+    "episode/number": {
+        "type": "episode", "content": 5, "importance": 0.5, "tags": [], "metadata": {}
+    },
+    "fact/nameless": {
+        "type": "fact", "content": "a note", "importance": 0.5, "tags": [], "metadata": {}
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", NO_MEMORIES)
+async def test_what_others_put_among_memories_is_named(memory: AgentMemory, key: str) -> None:
+    await memory.remember("a note on tea")
+    await memory.db.put(memory.namespace, key, NO_MEMORIES[key])
+    with pytest.raises(KoruDeltaError, match=f"{key}.*no memory.*delete it"):
+        await memory.get(key)
+    with suppress(KoruDeltaError):
+        await memory.recall("note")
+    types = ["episode", "fact"]
+    if "/" in key:
+        with pytest.raises(KoruDeltaError, match=f"{key}.*no memory"):
+            await memory.consolidate(min_importance=0.1, types=types)
+    await memory.db.delete(memory.namespace, key)
+    assert [hit.content for hit in await memory.recall("note")] == ["a note on tea"]
+    assert (await memory.consolidate(min_importance=0.1, types=types)).forgotten == ()
 
 
 @pytest.mark.parametrize("success", [1, 0, None, "yes"])

@@ -12,7 +12,7 @@ from koru_delta._arguments import MISSING, VersionLike, check_batch, check_text
 from koru_delta._memory.accesses import accesses_of
 from koru_delta._memory.arguments import agent_namespaces
 from koru_delta._protocol import REPLY_TRUE
-from koru_delta._results.memories import Memory, memory
+from koru_delta._results.memories import Memory, check_memory, memory
 from koru_delta._results.versions import Version, versions_from_payload
 from koru_delta._times import to_microseconds
 from koru_delta.errors import KeyNotFoundError, ValidationError
@@ -109,13 +109,17 @@ class Store:
             return []
         payload = json.dumps(ids).encode()
         reply = await self.db._session.read(op.GET_MANY, self.namespace, payload=payload)
-        return versions_from_payload(reply[2])
+        versions = versions_from_payload(reply[2])
+        for version in versions:
+            check_memory(version.key, version.value)
+        return versions
 
     async def present(self, memory_id: str) -> Version:
         """The present version of a memory."""
         versions = await self.db.history(self.namespace, memory_id, limit=1)
         if not versions or versions[0].deleted:
             raise self._unknown(memory_id)
+        check_memory(memory_id, versions[0].value)
         return versions[0]
 
     async def get(self, memory_id: str, default: Any, at: Time | None) -> Any:
@@ -129,6 +133,7 @@ class Store:
                 raise self._unknown(memory_id)
             return default
         version = versions[-1]
+        check_memory(memory_id, version.value)
         access = await self.accesses.of(self.db, memory_id, at)
         return memory(version, versions[0].timestamp_us, access)
 

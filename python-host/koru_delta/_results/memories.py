@@ -10,8 +10,9 @@ from struct import Struct, unpack_from
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from koru_delta import _json
-from koru_delta._results.versions import RECORD, Version
+from koru_delta._results.versions import JSON_VALUE, RECORD, Version
 from koru_delta._times import to_datetime
+from koru_delta.errors import KoruDeltaError
 
 
 class MemoryType(StrEnum):
@@ -176,7 +177,34 @@ Access: TypeAlias = tuple[int, int]
 """How often a memory was recalled, and when last, in microseconds."""
 
 _TYPES: Final = {kind.value: kind for kind in MemoryType}
-_places: Final = Struct("<16sQ16xHHHHI").unpack_from
+_places: Final = Struct("<16sQ16xHHHHI4xB").unpack_from
+_PARTS: Final = frozenset({"type", "content", "importance", "tags", "metadata"})
+
+
+def check_memory(memory_id: str, value: Any) -> None:
+    """Refuse a value of an agent's namespace that was not written as a memory.
+
+    Raises:
+        KoruDeltaError: If it is one.
+    """
+    is_memory = (
+        isinstance(value, dict)
+        and value.keys() >= _PARTS
+        and isinstance(value["content"], str)
+        and isinstance(value["type"], str)
+        and value["type"] in _TYPES
+        and (value["type"] == "episode" or isinstance(value.get("name"), str))
+    )
+    if not is_memory:
+        raise no_memory(memory_id)
+
+
+def no_memory(memory_id: str) -> KoruDeltaError:
+    """The error for a value of an agent's namespace that is no memory."""
+    return KoruDeltaError(
+        f"{memory_id!r:.100} in the agent's namespace is no memory: it was put there otherwise",
+        suggestion="delete it, db.delete(memory.namespace, key), and keep it in another namespace",
+    )
 
 
 def recalled_from_payload(payload: bytes) -> list[Recalled]:
@@ -187,14 +215,20 @@ def recalled_from_payload(payload: bytes) -> list[Recalled]:
     start = 12 + 8 * count
     names: list[tuple[str, str, int]] = []
     texts: list[bytes] = []
+    kinds = bytearray()
     for length in lengths:
-        version_id, written_us, namespace, key, model, causes, value = _places(payload, start)
+        version_id, written_us, namespace, key, model, causes, value, kind = _places(payload, start)
+        kinds.append(kind)
         key_at = start + RECORD.size + namespace
         value_at = key_at + key + model + 16 * causes
         names.append((payload[key_at : key_at + key].decode(), version_id.hex(), written_us))
         texts.append(payload[value_at : value_at + value])
         start += length
+    if max(kinds, default=JSON_VALUE) != JSON_VALUE:
+        raise no_memory(next(name for (name, _, _), kind in zip(names, kinds, strict=True) if kind))
     values: list[Any] = _json.loads(b"[%b]" % b",".join(texts))
+    for (memory_id, _, _), value in zip(names, values, strict=True):
+        check_memory(memory_id, value)
     parts: list[list[Any]] = _json.loads(payload[start + 4 :])
     return [
         Recalled(memory_id, value, version_id, written_us, score, part)
