@@ -176,6 +176,12 @@ async def test_a_database_in_memory_that_was_stopped_gives_no_wrong_answer(
     with contextlib.suppress(KoruDeltaError):
         assert await db.get("a", "kept") == 1
         assert await db.list_keys("a") == ["kept"]
+        return
+    health = await db.health()
+    assert not health.healthy
+    assert "database in memory is lost" in health.issues[0]
+    with pytest.raises(KoruDeltaError, match="lost with it; make a new one, or give it a path"):
+        await db.put("a", "next", 1)
 
 
 async def test_a_patch_larger_than_the_memory_is_a_clean_error(open_database: Opener) -> None:

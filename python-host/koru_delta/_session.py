@@ -24,7 +24,7 @@ from koru_delta._fetching import Fetcher, can_fetch
 from koru_delta._forks import open_sessions
 from koru_delta._heads import Heads
 from koru_delta._hosts.answers import check_frames
-from koru_delta._hosts.base import Host, InstanceLostError
+from koru_delta._hosts.base import Host, InstanceLostError, what_stopped
 from koru_delta._hosts.choice import prepare_module
 from koru_delta._hot_cache import HotCache
 from koru_delta._loading import Loading
@@ -528,17 +528,12 @@ class Session(Loading):
     def _lose(self, error: InstanceLostError) -> KoruDeltaError:
         """Give up an instance that trapped. With a file, the next call makes a new one."""
         self._host.close()
+        lost = what_stopped(error, self.config.operation_timeout, in_memory=self.storage is None)
         if self.storage is not None:
             self._stale = True
         else:
-            self._host = Refusal(KoruDeltaError(error.message, suggestion=error.suggestion))
-        if error.timed_out:
-            seconds = self.config.operation_timeout
-            return LimitExceededError(
-                f"the operation took longer than {seconds} s and was stopped; nothing was written",
-                suggestion="ask for less at a time, or raise Config.operation_timeout",
-            )
-        return error
+            self._host = Refusal(KoruDeltaError(lost.message, suggestion=lost.suggestion))
+        return lost
 
     def _rebuild(self) -> None:
         """Replace the instance by one with what the file holds.

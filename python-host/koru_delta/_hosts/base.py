@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from koru_delta._protocol import Reply
-from koru_delta.errors import KoruDeltaError
+from koru_delta.errors import KoruDeltaError, LimitExceededError
 
 
 class InstanceLostError(KoruDeltaError):
@@ -15,6 +15,19 @@ class InstanceLostError(KoruDeltaError):
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message, suggestion="open the database again, and report what led to it")
         self.timed_out = timed_out
+
+
+def what_stopped(error: InstanceLostError, seconds: float, *, in_memory: bool) -> KoruDeltaError:
+    """What is said of an instance that was lost. Without a file, what it held is lost with it."""
+    lost = "; the database in memory is lost with it" if in_memory else ""
+    if not error.timed_out:
+        return InstanceLostError(error.message + lost) if lost else error
+    advice = "ask for less at a time, or raise Config.operation_timeout"
+    return LimitExceededError(
+        f"the operation took longer than {seconds} s and was stopped"
+        f"{lost or '; nothing was written'}",
+        suggestion=f"make a new one, or give it a path; {advice}" if lost else advice,
+    )
 
 
 class Host(Protocol):

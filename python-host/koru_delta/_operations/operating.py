@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from koru_delta import _protocol as op
 from koru_delta._operations.base import Operations
 from koru_delta.config import check_retention
-from koru_delta.errors import CorruptionError
+from koru_delta.errors import (
+    CorruptionError,
+    DatabaseClosedError,
+    DatabaseLockedError,
+    KoruDeltaError,
+)
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -73,8 +78,13 @@ class Operating(Operations):
         from koru_delta._results.reports import Health
 
         session = self._session
-        await session.read(op.HEAD)
         issues = session.issues
+        try:
+            await session.read(op.HEAD)
+        except (DatabaseClosedError, DatabaseLockedError):
+            raise
+        except KoruDeltaError as error:
+            issues = (error.message, *issues)
         return Health(healthy=not issues, issues=issues)
 
     async def persist(self) -> bool:
