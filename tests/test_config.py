@@ -212,3 +212,8 @@ def test_config_works_for_the_blocking_api(tmp_path: Path) -> None:
         db.put("a", "key", 1)
     with SyncDatabase(config) as db:
         assert db.get("a", "key") == 1
+
+
+def test_a_storage_has_the_methods_of_one() -> None:
+    with pytest.raises(ValidationError, match=r"Config\.storage is 5.*'kind' is missing"):
+        Config(storage=5)  # type: ignore[arg-type]

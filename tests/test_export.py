@@ -245,3 +245,15 @@ async def test_what_does_not_fit_is_not_imported() -> None:
         content = await exported(db)
     with pytest.raises(LimitExceededError):
         await Database.import_from(io.BytesIO(content), Config(max_memory_mb=8))
+
+
+async def test_a_file_that_is_open_the_other_way_is_refused(db: Database, tmp_path: Path) -> None:
+    path = tmp_path / "copy.koru"
+    await db.export_to(path)
+    with path.open("rb") as file, pytest.raises(ValidationError, match="not open for writing"):
+        await db.export_to(file)
+    with (
+        (tmp_path / "other").open("wb") as file,
+        pytest.raises(ValidationError, match="not open for reading"),
+    ):
+        await Database.import_from(file)

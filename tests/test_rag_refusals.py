@@ -144,6 +144,7 @@ async def test_another_dimension_than_before_is_refused(db: Database) -> None:
         ({"model": "without an embedder"}, "no embedder"),
         ({"embedder": "all-MiniLM-L6-v2"}, "sentence_transformer"),
         ({"embedder": Hashed(), "retries": -1}, "retries"),
+        ({"retries": -1}, "retries"),
         ({"embedder": Hashed(), "model": 3}, "model"),
     ],
 )

@@ -77,9 +77,9 @@ def embedder_for(
         ValidationError: If it is none of these, or ``retries`` or ``retry_delay`` are no such
             numbers.
     """
+    _check_count("retries", retries, 0)
     if source is None or isinstance(source, Embedder):
         return source
-    _check_count("retries", retries, 0)
     if not isinstance(retry_delay, int | float) or not 0 <= retry_delay < inf:
         raise ValidationError(
             f"retry_delay is {retry_delay!r:.60}", suggestion="give a number of seconds"

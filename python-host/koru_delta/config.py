@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _INDEXES: Final = ("auto", "exact", "quantized", "hnsw")
 _METRICS: Final = ("cosine", "dot", "l2")
+_STORAGE: Final = (
+    "kind", "exists", "size", "read", "append", "sync", "truncate", "create", "abandon", "close",
+)  # fmt: skip
 _MIB: Final = 1024 * 1024
 _MIN_MEMORY_MB: Final = 4
 MAX_MEMORY_BYTES: Final = 4 * 1024 * _MIB
@@ -50,7 +53,8 @@ class Config:
             so that reading them again does not enter the engine; 0 for none.
         read_only: Open without a lock and refuse every write.
         operation_timeout: Seconds after which a single operation inside the engine is stopped
-            with ``LimitExceededError``; 0 for never. Under Pyodide the engine runs on the
+            with ``LimitExceededError``; 0 for never. The engine is then made anew from the file; a
+            database in memory is lost. Under Pyodide the engine runs on the
             interpreter's own thread, where nothing can stop it: 0 is the default and all that is
             accepted there.
         lock_timeout: Seconds to wait for another process, or browser tab, that has the database
@@ -125,6 +129,12 @@ class Config:
             raise _refuse("module", self.module, wanted)
         if self.storage is not None and path is not None:
             raise _refuse("storage", self.storage, "a path or a storage, not both")
+        missing = [name for name in _STORAGE if not hasattr(self.storage, name)]
+        if self.storage is not None and missing:
+            wanted = (
+                f"what has the methods of koru_delta.storage.Storage; {missing[0]!r} is missing"
+            )
+            raise _refuse("storage", self.storage, wanted)
         if self.read_only and path is None and self.storage is None:
             raise _refuse("read_only", True, "a path with it: an empty memory cannot be read")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -95,9 +96,10 @@ def _export_to_file(session: Session, file: BinaryIO) -> ExportReport:
         )
     try:
         return _export(session, write, hold=True)
-    except TypeError as error:
+    except (TypeError, UnsupportedOperation) as error:
+        reason = "it is not open for writing" if isinstance(error, OSError) else error
         raise ValidationError(
-            f"the file does not take bytes: {error}", suggestion="open it in binary, as with 'wb'"
+            f"the file does not take bytes: {reason}", suggestion="open it in binary, as with 'wb'"
         ) from error
     except StorageError:
         raise
@@ -139,6 +141,11 @@ def source_of(source: str | os.PathLike[str] | BinaryIO) -> Storage:
     read = getattr(source, "read", None)
     try:
         data = read() if read is not None else None
+    except UnsupportedOperation as error:
+        raise ValidationError(
+            "the file gives no bytes: it is not open for reading",
+            suggestion="open it in binary, as with 'rb'",
+        ) from error
     except OSError as error:
         raise StorageError(f"cannot read the file: {error}", suggestion="check it") from error
     if not isinstance(data, bytes):
