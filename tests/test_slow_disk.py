@@ -113,9 +113,7 @@ async def test_writers_share_syncs(path: Path, slow_syncs: SlowSyncs) -> None:
         assert again.verify().ok
 
 
-def test_event_loops_of_several_threads_share_a_database(
-    path: Path, slow_syncs: SlowSyncs
-) -> None:
+def test_event_loops_of_several_threads_share_a_database(path: Path, slow_syncs: SlowSyncs) -> None:
     db = asyncio.run(Database.create(path))
 
     async def write(thread: int) -> None:

@@ -286,3 +286,15 @@ async def test_bad_names_are_refused(db: Database) -> None:
         with pytest.raises(ValidationError, match="model"):
             await db.embed("notes", "a", VALUES, model=model)  # type: ignore[arg-type]
     assert await db.list_namespaces() == []
+
+
+async def test_numbers_of_numpy_are_numbers(db: Database) -> None:
+    await db.put("a", "key", {"text": "a word"}, embedding=[1.0, 2.0])
+    one, half = np.int64(1), np.float32(0.5)
+    assert len(await db.query("a", limit=one, offset=np.int8(0))) == 1
+    assert len(await db.search("a", "word", one, fields={"text": half})) == 1
+    assert len(await db.similar("a", [1.0, 2.0], one, threshold=half)) == 1
+    assert len(await db.hybrid("a", "word", [1.0, 2.0], one, weight=half)) == 1
+    for wrong in (np.int64(0), np.float64(1), np.bool_(True)):
+        with pytest.raises(ValidationError):
+            await db.search("a", "word", wrong)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite, nan
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, SupportsIndex, TypeAlias, cast
 
 from koru_delta import _json
 from koru_delta._protocol import BATCH_ITEM, FLAG_DELETE, FLAG_KEEP, FLAG_PLAIN
@@ -136,9 +137,20 @@ def check_limit(
 ) -> int | None:
     if limit is None:
         return None
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+    number = whole(limit)
+    if number is None or number < 0:
         raise ValidationError(f"{what} is {limit!r}", suggestion="give a whole number, or None")
-    return min(limit, 2**32 - 1)
+    return min(number, 2**32 - 1)
+
+
+def whole(number: object) -> int | None:
+    """An int, which may have come as one of NumPy's; None for what is no whole number."""
+    if type(number) is int:
+        return number
+    try:
+        return None if isinstance(number, bool) else operator.index(cast("SupportsIndex", number))
+    except TypeError:
+        return None
 
 
 def check_text(what: str, text: str) -> str:
@@ -255,12 +267,13 @@ def similar_control(
 
 def check_top_k(top_k: int) -> int:
     """A number of hits that may be asked for."""
-    if not isinstance(top_k, int) or isinstance(top_k, bool) or not 0 < top_k <= _MAX_TOP_K:
+    number = whole(top_k)
+    if number is None or not 0 < number <= _MAX_TOP_K:
         raise ValidationError(
             f"top_k is {top_k!r}; it must be 1 to {_MAX_TOP_K}",
             suggestion="ask for that many hits",
         )
-    return top_k
+    return number
 
 
 def where_bytes(where: Any) -> bytes:
@@ -280,11 +293,16 @@ def where_bytes(where: Any) -> bytes:
     return _json.encode(where)[1]
 
 
-def _finite(what: str, number: Any) -> float:
+def real(number: Any) -> float:
+    """A float, which may have come as one of NumPy's; NaN for what is no number."""
     try:
-        value = nan if isinstance(number, bool | str | bytes) else float(number)
+        return nan if isinstance(number, bool | str | bytes) else float(number)
     except (TypeError, ValueError, OverflowError):
-        value = nan
+        return nan
+
+
+def _finite(what: str, number: Any) -> float:
+    value = real(number)
     if not isfinite(value):
         raise ValidationError(f"{what} is {number!r:.60}", suggestion="give a finite number")
     return value

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from math import isfinite
 from typing import Any, Final, TypeAlias, cast
 
 from koru_delta import _json
-from koru_delta._arguments import check_limit, check_text, check_top_k, where_bytes
+from koru_delta._arguments import check_limit, check_text, check_top_k, real, where_bytes
 from koru_delta.errors import LimitExceededError, ValidationError
 
 OrderBy: TypeAlias = str | Sequence[str | tuple[str, str]] | Mapping[str, int]
@@ -139,10 +138,8 @@ def _boosts(fields: Fields | None) -> list[tuple[str, float]] | None:
 
 
 def _boost(path: str, boost: object) -> float:
-    if isinstance(boost, int | float) and not isinstance(boost, bool):
-        with suppress(OverflowError):
-            if isfinite(number := float(boost)) and number > 0:
-                return number
+    if isfinite(number := real(boost)) and number > 0:
+        return number
     raise ValidationError(
         f"fields[{path!r:.60}]: the boost is {boost!r:.60}",
         suggestion="give a positive number; 1.0 leaves a field as it is",
@@ -153,14 +150,14 @@ def hybrid_control(
     text: str, top_k: int, fields: Fields | None, weight: float, model: str | None
 ) -> dict[str, Any]:
     """The control object of a search by text and vector."""
-    number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    if not number or not 0 <= weight <= 1:
+    share = real(weight)
+    if not 0 <= share <= 1:
         raise ValidationError(
             f"the weight is {weight!r:.60}; it must be 0 to 1",
             suggestion="0 is text alone, 1 is vectors alone",
         )
     return {
         **search_control(text, top_k, fields),
-        "weight": float(weight),
+        "weight": share,
         "model": None if model is None else check_text("model", model),
     }

@@ -56,7 +56,8 @@ class Vectors(Writing):
             namespace: Namespace of the key.
             key: The key.
             embedding: A list, tuple, ``array.array``, buffer or NumPy array of up to 8,192 numbers,
-                in any layout, kept as float32; ``bytes`` are no numbers. The first of a namespace and model fixes their number.
+                in any layout, kept as float32; ``bytes`` are no numbers. The first of a namespace
+                and model fixes how many there are.
             metadata: The key's new value; None keeps the present one.
             model: Name of the model that made the vector.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from koru_delta._arguments import check_text
+from koru_delta._arguments import check_text, real
 from koru_delta._rag.documents import RetrievedChunk, manifests_of, retrieved
 from koru_delta._rag.turns import turns_of
 from koru_delta.errors import ValidationError
@@ -60,12 +60,13 @@ def _is_list(value: Any) -> bool:
 
 def check_weight(weight: float) -> float:
     """A share of the vectors."""
-    if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight <= 1:
+    share = real(weight)
+    if not 0 <= share <= 1:
         raise ValidationError(
             f"the weight is {weight!r:.60}; it must be 0 to 1",
             suggestion="0 is words alone, 1 is vectors alone",
         )
-    return float(weight)
+    return share
 
 
 async def retrieve(

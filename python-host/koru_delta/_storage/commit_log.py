@@ -192,8 +192,8 @@ class CommitLog:
         import asyncio  # Here: it takes longer to import than everything else of ours.
 
         loop, flight = asyncio.get_running_loop(), self._flight
-        # One that has ended may still stand here: to wait for it would take no time, for ever. One of
-        # another loop cannot be waited for, and if that loop was closed it never ends.
+        # One that has ended may still stand here: to wait for it would take no time, for ever. One
+        # of another loop cannot be waited for, and if that loop was closed it never ends.
         if flight is None or flight.done() or flight.get_loop() is not loop:
             flight = self._flight = loop.run_in_executor(executor, self.flush)
         # Shielded: a waiter that is cancelled must not take the flush of all others with it.
