@@ -168,3 +168,10 @@ async def test_a_long_chain_is_walked_to_its_end(db: Database) -> None:
     chain = await chain_of(db, 2000)
     assert len(await db.lineage(chain[-1].version_id)) == 1999
     assert len(await db.effects(chain[0].version_id)) == 1999
+
+
+@pytest.mark.parametrize("causes", [None, 7, 1.5])
+async def test_causes_are_versions(db: Database, causes: Any) -> None:
+    with pytest.raises(ValidationError, match=f"caused_by is of type {type(causes).__name__}"):
+        await db.put("conclusions", "a", 1, caused_by=causes)
+    assert await db.history("conclusions", "a") == []

@@ -115,6 +115,11 @@ def bind_batch(namespace: str, items: Iterable[Any]) -> list[Any]:
 def put_control(
     caused_by: VersionLike | Iterable[VersionLike], expected: VersionLike | Missing | None
 ) -> dict[str, Any]:
+    if not isinstance(caused_by, str | Version | Iterable):
+        raise ValidationError(
+            f"caused_by is of type {type(caused_by).__name__}",
+            suggestion="give a version or its id, or several of them; leave it out for none",
+        )
     causes = [caused_by] if isinstance(caused_by, str | Version) else list(caused_by)
     control: dict[str, Any] = {"caused_by": [version_id_bytes(cause).decode() for cause in causes]}
     if not isinstance(expected, Missing):
