@@ -113,6 +113,15 @@ class Querying(TimedReads):
         Time is linear in the keys of the namespace, unless :meth:`create_index` made an index that
         narrows the filter or has the order; :meth:`explain` tells.
 
+        A path through arrays leads to several values, and so does an array to its elements: an
+        operator matches if any of them does. ``$ne``, ``$nin`` and ``$not`` say the opposite of
+        ``$eq``, ``$in`` and what they are about, so they match what is missing, too. null is a
+        value: ``{"a": None}`` matches one that is there, ``{"a": {"$exists": False}}`` what is
+        missing. Numbers compare exactly, and 1 equals 1.0; values of different types are neither
+        equal nor ordered. ``$contains`` is about a part of a string or an element of an array.
+        ``$regex`` takes Rust's syntax without look-around and back-references, in linear time; flags
+        go in front, as in ``(?i)whale``, and are about ASCII.
+
         Args:
             namespace: Namespace to look in.
             where: A filter: ``{"age": {"$gte": 18}, "tags": "vip"}``, with $eq $ne $gt $gte $lt

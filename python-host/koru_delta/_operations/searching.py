@@ -31,9 +31,10 @@ class Searching(TimedReads):
     ) -> list[Match]:
         """The values whose text fits best, best first, by BM25; equal scores go by key.
 
-        All strings of a value are searched. Words are found whatever their case and accents. The
-        index is built by the first search of a namespace, kept up to date by every write, and let
-        go when memory is short.
+        All strings of a value are searched. Words are runs of letters and digits, found whatever
+        their case and accents, without stemming; scripts without spaces are found by pairs of
+        characters. Punctuation and emoji are no words. The index is built by the first search of a
+        namespace, kept up to date by every write, and let go when memory is short.
 
         Args:
             namespace: Namespace to search.
