@@ -119,8 +119,8 @@ class Querying(TimedReads):
         value: ``{"a": None}`` matches one that is there, ``{"a": {"$exists": False}}`` what is
         missing. Numbers compare exactly, and 1 equals 1.0; values of different types are neither
         equal nor ordered. ``$contains`` is about a part of a string or an element of an array.
-        ``$regex`` takes Rust's syntax without look-around and back-references, in linear time; flags
-        go in front, as in ``(?i)whale``, and are about ASCII.
+        ``$regex`` takes Rust's syntax without look-around and back-references, in linear time;
+        flags go in front, as in ``(?i)whale``, and are about ASCII.
 
         Args:
             namespace: Namespace to look in.

@@ -60,8 +60,10 @@ def export_to(
 
 
 @contextlib.contextmanager
-def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
+def new_file(path: Path, *, overwrite: bool | None) -> Generator[BinaryIO]:
     """A file to write, which appears at a path when it is whole and synced, or not at all.
+
+    ``overwrite`` is None where nobody is asked whether a file may be replaced.
 
     Raises:
         StorageError: If it cannot be written, or something is there and may not be replaced.
@@ -109,12 +111,12 @@ def _export_to_file(session: Session, file: BinaryIO) -> ExportReport:
         ) from error
 
 
-def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+def _refuse_existing(path: Path, *, overwrite: bool | None) -> None:
     if path.is_dir() or (path.exists() and not overwrite):
-        raise StorageError(
-            f"{path} exists already",
-            suggestion="give another path, remove it, or pass overwrite=True to replace a file",
-        )
+        advice = "give another path, or remove it"
+        if overwrite is not None:
+            advice = "give another path, remove it, or pass overwrite=True to replace a file"
+        raise StorageError(f"{path} exists already", suggestion=advice)
 
 
 def _export(session: Session, write: Callable[[bytes], object], *, hold: bool) -> ExportReport:

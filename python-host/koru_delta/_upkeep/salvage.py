@@ -24,7 +24,7 @@ def salvage(
     path = Path(source).expanduser().resolve()
     storage = FileStorage(path, read_only=True, preallocate=False)
     try:
-        with new_file(Path(target).expanduser().resolve(), overwrite=False) as file:
+        with new_file(Path(target).expanduser().resolve(), overwrite=None) as file:
             return _salvage(session, storage, file)
     finally:
         storage.close()
