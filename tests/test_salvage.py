@@ -103,7 +103,7 @@ async def test_what_cannot_be_salvaged_says_so(tmp_path: Path) -> None:
         await Database.salvage(tmp_path / "missing", target)
     write_content(path, content)
     write_content(target, b"mine")
-    with pytest.raises(StorageError, match="exists already; give another path, or remove it$"):
+    with pytest.raises(StorageError, match=r"exists already; give another path, or remove it$"):
         await Database.salvage(path, target)
     assert names_in(tmp_path) == ["data.koru", "data.koru.lock", "salvaged.koru"]
 
