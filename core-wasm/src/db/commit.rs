@@ -121,6 +121,15 @@ pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Error {
     Error::new(Kind::Limit, message, "split it into smaller parts; nothing was written")
 }
 
+#[cold]
+fn no_room(bytes: usize) -> Error {
+    Error::new(
+        Kind::Limit,
+        format!("the answer may take {bytes} bytes, more than the memory has left"),
+        "raise Config.max_memory_mb, or ask for less",
+    )
+}
+
 /// Whether memory has so many bytes in one piece.
 pub(super) fn has_piece(bytes: usize) -> bool {
     let mut piece = Vec::<u8>::new();
@@ -309,14 +318,11 @@ impl Database {
     ///
     /// # Errors
     /// `Limit` with the number of bytes.
+    #[inline(always)]
     pub fn check_room(&self, bytes: usize) -> Result<()> {
         let budget = self.options.memory_budget;
         if budget > 0 && (self.options.memory_used)().saturating_add(bytes) > budget {
-            return Err(Error::new(
-                Kind::Limit,
-                format!("the answer may take {bytes} bytes, more than the memory has left"),
-                "raise Config.max_memory_mb, or ask for less",
-            ));
+            return Err(no_room(bytes));
         }
         Ok(())
     }
@@ -326,6 +332,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`Database::check_room`].
+    #[inline(always)]
     pub fn check_room_to_work(&self, bytes: usize) -> Result<()> {
         self.check_room(bytes.saturating_add(SMALL_ROOM_BYTES))
     }

@@ -205,11 +205,15 @@ impl Database {
     }
 
     /// Refuses to make so many keys of a value if memory has no room for them.
+    #[inline(always)]
     pub(crate) fn check_room_for_keys(&self, record: &Record, count: usize) -> Result<()> {
-        let value = record.value();
-        if value.len().saturating_mul(count) <= LONG_VALUE_BYTES {
+        if record.as_bytes().len().saturating_mul(count) <= LONG_VALUE_BYTES {
             return self.check_room_to_work(0);
         }
+        self.check_room_for_long_keys(record.value(), count)
+    }
+
+    fn check_room_for_long_keys(&self, value: &[u8], count: usize) -> Result<()> {
         let parts = value.iter().filter(|byte| **byte == b',').count();
         let text = KEY_COPIES * value.len();
         self.check_room_to_work((text + PART_BYTES * parts).saturating_mul(count))?;
