@@ -46,10 +46,15 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def _is_other_array(value: Any) -> bool:
+    """Whether it is an ``array.array`` of other numbers than float32."""
+    return isinstance(value, array) and value.typecode != "f"
+
+
 def _row_bytes(vector: Any, what: str) -> memoryview:
     if _is_numpy(vector):
         return _numpy_bytes(vector, what, dimensions=1)
-    if _is_list(vector) or (isinstance(vector, array) and vector.typecode != "f"):
+    if _is_list(vector) or _is_other_array(vector):
         return _floats(vector, what)
     try:
         view = memoryview(vector)

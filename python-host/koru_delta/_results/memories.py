@@ -187,16 +187,18 @@ def check_memory(memory_id: str, value: Any) -> None:
     Raises:
         KoruDeltaError: If it is one.
     """
-    is_memory = (
-        isinstance(value, dict)
-        and value.keys() >= _PARTS
+    if not issubclass(type(value), dict) or not _is_memory(value):
+        raise no_memory(memory_id)
+
+
+def _is_memory(value: dict[str, Any]) -> bool:
+    return (
+        value.keys() >= _PARTS
         and isinstance(value["content"], str)
         and isinstance(value["type"], str)
         and value["type"] in _TYPES
         and (value["type"] == "episode" or isinstance(value.get("name"), str))
     )
-    if not is_memory:
-        raise no_memory(memory_id)
 
 
 def no_memory(memory_id: str) -> KoruDeltaError:
