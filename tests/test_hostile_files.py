@@ -269,3 +269,18 @@ def test_noise_under_valid_checksums_is_found_out(
     if payload == version.payload:
         return
     assert_found_out(path, content)
+
+
+def test_an_id_that_two_versions_claim_is_found_out(path: Path) -> None:
+    """Ids of a file are taken in when somebody asks, so opening does not compare them."""
+    log = new_log(path)
+    first, second = (log.frames[at].payload for at in (0, 2))
+    claimed = replace(log.frames[2], payload=first[:16] + second[16:])
+    content = log.with_frames(*log.frames[:2], claimed, *log.frames[3:]).to_bytes()
+    assert_found_out(path, content)
+    with SyncDatabase(Config(path=path, read_only=True)) as db:
+        assert db.get("users", "user-1") == {"i": 1}
+        assert db.version(first[:16].hex()).key == "user-0"
+        with pytest.raises(CorruptionError):
+            db.export_to(path.with_name("copy.koru"))
+    assert path.read_bytes() == content
