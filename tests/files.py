@@ -23,6 +23,11 @@ def write_content(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def remove(path: Path) -> None:
+    """Removes a file from where it is; who has it open keeps it."""
+    path.unlink()
+
+
 def size_of(path: Path) -> int:
     """How many bytes a file has."""
     return path.stat().st_size

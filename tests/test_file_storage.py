@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from clocks import stop_clock_at
-from files import content_of, mode_of, names_in, size_of
+from files import content_of, mode_of, names_in, remove, size_of, write_content
 from json_values import EDGE_CASES, same
 from log_format import HEADER_BYTES
 from opening import open_and_close_async
@@ -30,6 +30,38 @@ async def test_a_path_is_one_file_and_its_lock(open_file: FileOpener, path: Path
     await db.close()
     assert names_in(path.parent) == [path.name, f"{path.name}.lock"]
     assert size_of(path) > 1_000_000
+
+
+@pytest.mark.parametrize("other", [None, b"another file"])
+async def test_health_tells_of_a_file_that_was_removed_or_replaced_while_open(
+    open_file: FileOpener, path: Path, tmp_path: Path, other: bytes | None
+) -> None:
+    db = await open_file()
+    await db.put("a", "key", 1)
+    await db.compact()
+    assert (await db.health()).healthy
+    remove(path)
+    if other is not None:
+        write_content(path, other)
+    health = await db.health()
+    assert not health.healthy
+    assert "removed or replaced while open" in health.issues[0]
+    assert "export_to" in health.issues[0]
+    await db.put("a", "key", 2)
+    await db.export_to(tmp_path / "kept.koru")
+    await db.close()
+    async with Database(tmp_path / "kept.koru") as kept:
+        assert await kept.get("a", "key") == 2
+
+
+async def test_a_reader_of_a_file_that_its_writer_compacted_is_healthy(
+    open_file: FileOpener, path: Path
+) -> None:
+    db = await open_file()
+    await db.put("a", "key", 1)
+    reader = await open_file(read_only=True)
+    await db.compact()
+    assert (await reader.health()).healthy
 
 
 async def test_a_fresh_database_is_a_header(open_file: FileOpener, path: Path) -> None:

@@ -32,7 +32,7 @@ from koru_delta._maintenance import Maintenance
 from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, Status, pack
 from koru_delta._refusal import Refusal, closed, refuse_names
 from koru_delta._replies import raise_error, raise_refused
-from koru_delta._storage.base import Storage
+from koru_delta._storage.base import DISPLACED, Storage
 from koru_delta._storage.choice import open_log, open_storage, prepare_storage
 from koru_delta._storage.commit_log import CommitLog, Group, NoLog
 from koru_delta._workers import HAS_THREADS, OneBehind, worker_threads
@@ -578,6 +578,8 @@ class Session(Loading):
         issues = [] if self.upkeep is None else self.upkeep.issues
         if isinstance(log, CommitLog) and log.failure is not None:
             issues = [f"writing failed: {log.failure.message}", *issues]
+        if getattr(self.storage, "is_displaced", False):
+            issues = [DISPLACED, *issues]
         return tuple(issues)
 
     def abandon(self) -> None:

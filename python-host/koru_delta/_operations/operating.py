@@ -74,7 +74,10 @@ class Operating(Operations):
         )
 
     async def health(self) -> Health:
-        """Whether the database can do its work: cheap enough to ask often."""
+        """Whether the database can do its work: cheap enough to ask often.
+
+        A file that was removed or replaced while it is open for writing is an issue too.
+        """
         from koru_delta._results.reports import Health
 
         session = self._session

@@ -7,7 +7,8 @@ memoryview from ``offset`` on and returns how many bytes it wrote, fewer only wh
 
 One that can be compacted has ``begin_replacement() -> Replacement`` as well: another log, which is
 written beside this one and takes its place. Whatever fails before that leaves this one as it is.
-One in a browser has ``async persist() -> bool`` as well, for ``Database.persist``.
+One in a browser has ``async persist() -> bool`` as well, for ``Database.persist``. A
+file has a property ``is_displaced`` as well, for ``Database.health``.
 
 One whose place can only be awaited is a :class:`DeferredStorage`: its methods take note of what is
 to be done, and :meth:`DeferredStorage.settle` does it.
@@ -15,9 +16,15 @@ to be done, and :meth:`DeferredStorage.settle` does it.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from koru_delta.errors import StorageError
+
+DISPLACED: Final = (
+    "the file is not at its path any more: it was removed or replaced while open, and what is "
+    "written ends with this handle; export it with export_to, close, and put the copy in its place"
+)
+"""The issue of a storage with a true ``is_displaced``."""
 
 
 class UncleanError(StorageError):

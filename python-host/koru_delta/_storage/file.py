@@ -120,6 +120,23 @@ class FileStorage:
         return self.path.with_name(self.path.name + ".compact")
 
     @property
+    def is_displaced(self) -> bool:
+        """Whether another file, or none, is at the path: this one then ends with the handle.
+
+        Never of a file that is only read: a compaction by its writer leaves that one behind.
+        """
+        if self._read_only or self._fd < 0:
+            return False
+        held = os.fstat(self._fd)
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # What is there cannot be told.
+        return not os.path.samestat(held, found)
+
+    @property
     def exists(self) -> bool:
         """Whether there is a file."""
         return self._fd >= 0
