@@ -188,6 +188,11 @@ async def exported(db: Database) -> bytes:
     return file.getvalue()
 
 
+async def test_a_source_that_is_missing_is_to_be_looked_for(db: Database, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"no database at .*; check the path: give a database"):
+        await db.import_from(tmp_path / "missing")
+
+
 async def test_damage_is_not_imported(tmp_path: Path) -> None:
     async with Database() as db:
         await db.put_batch([("a", f"k{i}", "x" * 40) for i in range(10)])

@@ -99,7 +99,7 @@ async def test_what_cannot_be_salvaged_says_so(tmp_path: Path) -> None:
     write_content(path, b"something else" * 10)
     with pytest.raises(UnsupportedFormatError):
         await Database.salvage(path, target)
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"no database at .*; check the path: give a database"):
         await Database.salvage(tmp_path / "missing", target)
     write_content(path, content)
     write_content(target, b"mine")

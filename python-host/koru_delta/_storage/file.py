@@ -74,15 +74,26 @@ def failure(path: Path, action: str, error: OSError) -> StorageError:
     return StorageError(f"cannot {action} {path}: {error.strerror or error}", suggestion=advice)
 
 
+_CREATE_IT: Final = "check the path, or open it for writing once to create it"
+
+
 class FileStorage:
     """A log in one file, locked against other writers."""
 
     kind = "file"
 
     def __init__(
-        self, path: Path, *, read_only: bool, preallocate: bool, lock_timeout: float = 0.0
+        self,
+        path: Path,
+        *,
+        read_only: bool,
+        preallocate: bool,
+        lock_timeout: float = 0.0,
+        if_missing: str = _CREATE_IT,
     ) -> None:
         """Open or prepare ``path``; a file that does not exist has size 0 until ``create``.
+
+        ``if_missing`` is what to do if there is none to read.
 
         Raises:
             DatabaseLockedError: If another handle has it open for writing.
@@ -91,6 +102,7 @@ class FileStorage:
         """
         self.path = path
         self._read_only = read_only
+        self._if_missing = if_missing
         self._preallocate = preallocate and hasattr(os, "posix_fallocate")
         self._fd = -1
         self._lock = -1
@@ -280,7 +292,7 @@ class FileStorage:
             if self._read_only:
                 raise StorageError(
                     f"there is no database at {self.path}",
-                    suggestion="check the path, or open it for writing once to create it",
+                    suggestion=self._if_missing,
                 ) from None
             return
         except OSError as error:

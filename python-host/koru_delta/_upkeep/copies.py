@@ -130,6 +130,16 @@ def _export(session: Session, write: Callable[[bytes], object], *, hold: bool) -
     return ExportReport(bytes=snapshot.size, versions=snapshot.progress["versions"], head=head)
 
 
+def existing_file(path: Path) -> FileStorage:
+    """A file that is only read from, and has to be there.
+
+    Raises:
+        StorageError: If it is not, or cannot be read.
+    """
+    advice = "check the path: give a database file, or one that export_to wrote"
+    return FileStorage(path, read_only=True, preallocate=False, if_missing=advice)
+
+
 def source_of(source: str | os.PathLike[str] | BinaryIO) -> Storage:
     """A file, or what is read from one, as a log that is only read.
 
@@ -139,7 +149,7 @@ def source_of(source: str | os.PathLike[str] | BinaryIO) -> Storage:
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser().resolve()
-        return FileStorage(path, read_only=True, preallocate=False)
+        return existing_file(path)
     read = getattr(source, "read", None)
     try:
         data = read() if read is not None else None

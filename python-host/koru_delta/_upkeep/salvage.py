@@ -12,7 +12,7 @@ from koru_delta._protocol import pack
 from koru_delta._results.reports import SalvageReport
 from koru_delta._session import Session
 from koru_delta._storage.file import FileStorage
-from koru_delta._upkeep.copies import new_file, snapshot_of
+from koru_delta._upkeep.copies import existing_file, new_file, snapshot_of
 from koru_delta.config import Config
 
 
@@ -22,7 +22,7 @@ def salvage(
     """Write what is intact to a new file. See :meth:`koru_delta.Database.salvage`."""
     session = Session(Config(max_memory_mb=max_memory_mb))
     path = Path(source).expanduser().resolve()
-    storage = FileStorage(path, read_only=True, preallocate=False)
+    storage = existing_file(path)
     try:
         with new_file(Path(target).expanduser().resolve(), overwrite=None) as file:
             return _salvage(session, storage, file)
