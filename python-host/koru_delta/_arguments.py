@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite, nan
 from typing import Any, Final, Literal, SupportsIndex, TypeAlias, cast
 
@@ -39,6 +39,7 @@ _EMBED_BYTES: Final = 4 * 1024 * 1024
 PLAIN: Final = frozenset({str, int, bool, type(None)})
 """Types of which encoding changes nothing: it takes a value as it is, or refuses it."""
 _DICT: Final[Any] = dict
+_MAPPING: Final[Any] = Mapping
 """To compare types with, by which a type checker is not to narrow what it knows."""
 _VERSION_ID: Final = re.compile("[0-9a-f]{32}")
 
@@ -294,6 +295,8 @@ def where_bytes(where: Any) -> bytes:
                 except (TypeError, ValueError):
                     pass  # The place of what it refuses is found below.
     if not isinstance(where, dict):
+        if isinstance(where, _MAPPING):
+            return where_bytes(dict(where))
         raise ValidationError(
             f"where is of type {type(where).__name__}, which is no dict",
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
