@@ -67,7 +67,7 @@ async def test_what_is_refused_is_refused_as_ever(db: Database) -> None:
         with pytest.raises(ValidationError, match="namespace"):
             await db.query(namespace, {"a": 1})  # type: ignore[arg-type]
     for value in (2**64, "\ud800"):
-        with pytest.raises(SerializationError, match=r"\$\.a"):
+        with pytest.raises(SerializationError, match=r"where\.a"):
             await db.query("n", {"a": value})
     with pytest.raises(ValidationError, match=r"\$nor"):
         await db.query("n", {"$nor": 1})

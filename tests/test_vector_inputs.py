@@ -261,7 +261,7 @@ async def test_models_of_one_dimension_have_to_be_named(db: Database) -> None:
         ({"$not": [1]}, r"\$not"),
         ({"$gt": 5}, r"\$gt"),
         ({"n": {"$gt": 5, "m": 1}}, r"m"),
-        ({"n": {1, 2}}, r"\$\.n"),
+        ({"n": {1, 2}}, r"where\.n"),
         ({1: 2}, r"1"),
         ([{"n": 1}], r"array|list"),
         ("n", r"str"),
