@@ -14,7 +14,7 @@ use crate::log::record::{Erasure, Record, ValueKind};
 use crate::query::Filter;
 
 use super::Database;
-use super::selected::{NoRoom, is_selected};
+use super::query::is_selected;
 use super::versions::Place;
 
 /// How far a reader of changes has come.
@@ -156,7 +156,7 @@ impl Database {
             if version.is_erased() {
                 walk.missed += 1;
             } else if let Some(record) = self.versions.record(place)
-                && let Some((event, bytes)) = self.event(record, feed, filter.as_ref())?
+                && let Some((event, bytes)) = self.event(record, feed, filter.as_ref())
             {
                 walk.add(event, bytes);
             }
@@ -205,25 +205,24 @@ impl Database {
         record: &'a Record,
         feed: &Feed<'_>,
         filter: Option<&Filter>,
-    ) -> core::result::Result<Option<(Event<'a>, usize)>, NoRoom> {
+    ) -> Option<(Event<'a>, usize)> {
         let fields = record.fields();
         if fields.namespace == names::SYSTEM || !feed.names(fields.namespace, fields.key) {
-            return Ok(None);
+            return None;
         }
         let previous = fields.previous.and_then(|id| self.versions.find(&id));
         let previous = previous.and_then(|place| self.versions.record(place));
         if let Some(filter) = filter {
-            let matches = |record: &Record| match record.kind() {
-                ValueKind::Deleted => Ok(false),
-                _ => is_selected(Some(filter), record, &self.options),
+            let matches = |record: &Record| {
+                record.kind() != ValueKind::Deleted && is_selected(Some(filter), record)
             };
-            if !matches(record)? && !previous.map_or(Ok(false), matches)? {
-                return Ok(None);
+            if !matches(record) && !previous.is_some_and(matches) {
+                return None;
             }
         }
         let bytes =
             record.as_bytes().len() + previous.map_or(0, |previous| previous.as_bytes().len());
-        Ok(Some((Event::Version(record, previous), bytes)))
+        Some((Event::Version(record, previous), bytes))
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Draft<'a> {
 const ROWS_GROWTH_BYTES: usize = 3 << 19;
 /// What all that is small may take. Memory grows by pages of 64 KiB, so the last of them may be out of
 /// reach.
-pub(super) const SMALL_ROOM_BYTES: usize = 256 * 1024;
+const SMALL_ROOM_BYTES: usize = 256 * 1024;
 
 /// How much of the memory kept free must stay free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,10 +187,8 @@ impl Database {
                 let names = (draft.namespace, draft.model.as_bytes());
                 !draft.vector.is_empty() && !self.vectors.has_room(names)
             });
-            let derived = drafts.iter().map(|draft| {
-                self.derived.entry_bytes(draft.namespace, draft.value)
-                    + self.derived.view_bytes(draft.namespace, draft.value)
-            });
+            let derived =
+                drafts.iter().map(|draft| self.derived.entry_bytes(draft.namespace, draft.value));
             let bytes =
                 bytes + if grows { ROWS_GROWTH_BYTES / 2 } else { 0 } + derived.sum::<usize>();
             self.set_aside(2 * bytes, self.visible_timestamp);
@@ -204,9 +202,7 @@ impl Database {
             bytes + beside + drafts.len() * (RECORD_HEADER_BYTES + FRAME_HEADER_BYTES + ALIGNMENT);
         self.journal.reserve(bytes).map_err(|_| out_of_memory())?;
         // Memory that is in use may fit the budget, and what is free be in pieces.
-        let views = |draft: &Draft<'_>| self.derived.view_bytes(draft.namespace, draft.value);
-        let longest = drafts.iter().map(|draft| draft.len() + views(draft)).max();
-        let longest = longest.unwrap_or_default();
+        let longest = drafts.iter().map(Draft::len).max().unwrap_or_default();
         if longest > SMALL_ROOM_BYTES && !has_piece(longest + RECORD_HEADER_BYTES) {
             return Err(out_of_memory());
         }
@@ -324,7 +320,11 @@ impl Database {
     /// `Limit` with the number of bytes.
     #[inline(always)]
     pub fn check_room(&self, bytes: usize) -> Result<()> {
-        if self.options.has_room(bytes) { Ok(()) } else { Err(no_room(bytes)) }
+        let budget = self.options.memory_budget;
+        if budget > 0 && (self.options.memory_used)().saturating_add(bytes) > budget {
+            return Err(no_room(bytes));
+        }
+        Ok(())
     }
 
     /// [`Database::check_room`] for what is made on the way, and for all that is small beside it: what

@@ -16,7 +16,6 @@ use crate::limits::{MAX_INDEX_VALUES, MAX_VIEW_KEY_BYTES};
 use crate::log::record::{Record, ValueKind};
 
 use super::IndexStats;
-use super::selected::SHORT_TEXT_BYTES;
 use super::versions::{Place, Versions};
 
 pub use text::Strings;
@@ -79,16 +78,6 @@ impl Derived {
         let several = value.len() > MAX_VIEW_KEY_BYTES && value.contains(&b'[');
         let entry = entry + if several { 48 * MAX_INDEX_VALUES } else { 0 };
         space.map_or(0, |space| entry * (space.fields.len() + space.views.len()))
-    }
-
-    /// What the filters of views may make of a value of a namespace on the way.
-    pub(super) fn view_bytes(&self, namespace: &[u8], value: &[u8]) -> usize {
-        if self.spaces.is_empty() || value.len() <= SHORT_TEXT_BYTES {
-            return 0;
-        }
-        let namespace = core::str::from_utf8(namespace).unwrap_or_default();
-        let has_views = self.space(namespace).is_some_and(|space| !space.views.is_empty());
-        if has_views && value.contains(&b'\\') { value.len() } else { 0 }
     }
 
     /// A version was written, in place of `before`. `unacknowledged` is the time of a commit that is

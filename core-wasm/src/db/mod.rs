@@ -20,7 +20,6 @@ mod read;
 mod recall;
 mod replay;
 mod search;
-mod selected;
 mod slab;
 mod snapshot;
 mod stats;
@@ -80,15 +79,6 @@ pub struct Options {
     pub metric: Metric,
     /// How vectors are searched.
     pub mode: Mode,
-}
-
-impl Options {
-    /// Whether memory has so many bytes left.
-    #[inline(always)]
-    fn has_room(&self, bytes: usize) -> bool {
-        let budget = self.memory_budget;
-        budget == 0 || (self.memory_used)().saturating_add(bytes) <= budget
-    }
 }
 
 impl Default for Options {

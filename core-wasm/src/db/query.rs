@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::index::{FieldIndex, Places};
-use crate::log::record::Record;
+use crate::log::record::{Record, ValueKind};
 use crate::query::{Filter, Lookup, Order, SortKey, Sorter};
 
 pub(super) use self::source::Narrowed;
@@ -19,7 +19,6 @@ use self::source::{Source, by_key};
 use super::commit::{has_piece, out_of_memory};
 use super::derived::{View, indexed};
 use super::keyspace::Chain;
-use super::selected::{NoRoom, is_selected};
 use super::versions::Place;
 use super::{Database, ViewSource};
 
@@ -28,7 +27,7 @@ const LONG_VALUE_BYTES: usize = 4096;
 /// The text without escapes and a key, each while it grows and the one before is still there.
 const KEY_COPIES: usize = 6;
 /// What a member or element takes more than its text: of a tree that grows, and of a key.
-pub(super) const PART_BYTES: usize = 160;
+const PART_BYTES: usize = 160;
 
 /// What to select.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +73,7 @@ impl Database {
     pub fn select(&self, select: &Select<'_>) -> Result<Selected<'_>> {
         if let Some((field, places)) = self.one_value(select) {
             let mut run = Run::new(self, select, None);
-            let records = run.of_value((field, places), false)?;
+            let records = run.of_value((field, places), false);
             run.explanation.returned = records.len();
             return Ok((records, run.explanation));
         }
@@ -90,14 +89,14 @@ impl Database {
                 let places =
                     chains.filter_map(|chain: &Chain| chain.value_at(horizon, &self.versions));
                 if order.parts().next().is_none() {
-                    run.in_order(places)?
+                    run.in_order(places)
                 } else {
                     run.sorted(places, &order)?
                 }
             }
             Source::Value { field, places, equal } => {
                 match by_key(&order, equal.then_some(field)) {
-                    Some(descending) => run.of_value((field, places), descending)?,
+                    Some(descending) => run.of_value((field, places), descending),
                     None => {
                         run.by_index(field.into());
                         run.sorted(run.visible(places), &order)?
@@ -139,19 +138,16 @@ impl Database {
             return Ok(count);
         }
         let count = |places: &mut dyn Iterator<Item = Place>| {
-            let Some(filter) = &filter else { return Ok(places.count()) };
-            let mut count = 0;
-            for record in places.filter_map(|place| self.versions.record(place)) {
-                count += usize::from(is_selected(Some(filter), record, &self.options)?);
-            }
-            Ok(count)
+            let Some(filter) = &filter else { return places.count() };
+            let records = places.filter_map(|place| self.versions.record(place));
+            records.filter(|record| is_selected(Some(filter), record)).count()
         };
         if let Some(narrowed) = self.narrowed(&select, filter.as_ref()) {
             let visible = |place: &Place| self.versions.is_visible_value(*place, horizon);
-            return count(&mut narrowed.places.into_iter().filter(visible));
+            return Ok(count(&mut narrowed.places.into_iter().filter(visible)));
         }
         let chains = self.keyspace.chains(namespace);
-        count(&mut chains.filter_map(|chain| chain.value_at(horizon, &self.versions)))
+        Ok(count(&mut chains.filter_map(|chain| chain.value_at(horizon, &self.versions))))
     }
 
     /// What a view shows. Linear in what is passed over and returned; as of the past, as linear as
@@ -266,19 +262,18 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     /// The record of a place, if it matches.
-    #[inline(always)]
-    fn matching(&mut self, place: Place) -> core::result::Result<Option<&'a Record>, NoRoom> {
-        let Some(record) = self.database.versions.record(place) else { return Ok(None) };
+    fn matching(&mut self, place: Place) -> Option<&'a Record> {
+        let record = self.database.versions.record(place)?;
         self.explanation.examined += 1;
-        if !is_selected(self.filter, record, &self.database.options)? {
-            return Ok(None);
+        if !is_selected(self.filter, record) {
+            return None;
         }
         self.explanation.matched += 1;
-        Ok(Some(record))
+        Some(record)
     }
 
     /// Selects from places that are in order already.
-    fn in_order(&mut self, places: impl Iterator<Item = Place>) -> Result<Vec<&'a Record>> {
+    fn in_order(&mut self, places: impl Iterator<Item = Place>) -> Vec<&'a Record> {
         let mut records = Vec::new();
         let mut skipped = 0;
         let versions = &self.database.versions;
@@ -296,7 +291,7 @@ impl<'a, 's> Run<'a, 's> {
                 }
                 fetched += 1;
             }
-            if let Some(record) = self.matching(place)? {
+            if let Some(record) = self.matching(place) {
                 if skipped < self.offset {
                     skipped += 1;
                 } else {
@@ -304,7 +299,7 @@ impl<'a, 's> Run<'a, 's> {
                 }
             }
         }
-        Ok(records)
+        records
     }
 
     /// Selects from places in any order.
@@ -316,7 +311,7 @@ impl<'a, 's> Run<'a, 's> {
         let mut sorter = Sorter::new(self.offset, self.limit);
         let mut key = SortKey::new();
         for place in places {
-            if let Some(record) = self.matching(place)? {
+            if let Some(record) = self.matching(place) {
                 let fields = record.fields();
                 self.database.check_room_for_keys(record, 1)?;
                 key.clear();
@@ -338,12 +333,12 @@ impl<'a, 's> Run<'a, 's> {
         &mut self,
         (field, places): (&'a str, &Places),
         descending: bool,
-    ) -> Result<Vec<&'a Record>> {
+    ) -> Vec<&'a Record> {
         self.by_index(field.into());
         let mut records = Vec::new();
-        self.by_key(places, descending, &mut records)?;
+        self.by_key(places, descending, &mut records);
         records.drain(..self.offset.min(records.len()));
-        Ok(records)
+        records
     }
 
     /// How many are to be found, with those to leave out.
@@ -358,22 +353,16 @@ impl<'a, 's> Run<'a, 's> {
     }
 
     /// Adds what matches of documents that their keys order, until enough is found.
-    fn by_key(
-        &mut self,
-        places: &Places,
-        descending: bool,
-        found: &mut Vec<&'a Record>,
-    ) -> Result<()> {
+    fn by_key(&mut self, places: &Places, descending: bool, found: &mut Vec<&'a Record>) {
         let wanted = self.wanted();
         let (mut upwards, mut downwards) = (places.iter(), places.iter().rev());
         while found.len() < wanted {
             let next = if descending { downwards.next() } else { upwards.next() };
-            let Some(place) = next else { break };
+            let Some(place) = next else { return };
             if self.database.versions.is_visible_value(place, self.horizon) {
-                found.extend(self.matching(place)?);
+                found.extend(self.matching(place));
             }
         }
-        Ok(())
     }
 
     /// Selects from an index in its order. Documents that are equal in it are ordered by their keys
@@ -391,17 +380,26 @@ impl<'a, 's> Run<'a, 's> {
                 break;
             }
             if let Some(keys_descending) = equal.filter(|_| run.is_whole) {
-                self.by_key(run.places, keys_descending, &mut found)?;
+                self.by_key(run.places, keys_descending, &mut found);
             } else {
                 let visible = self.visible(run.places);
-                let matching = visible.filter_map(|place| self.matching(place).transpose());
-                let matching = matching.collect::<core::result::Result<_, _>>()?;
+                let matching = visible.filter_map(|place| self.matching(place)).collect();
                 found.extend(self.database.sorted(matching, order)?);
             }
         }
         found.truncate(wanted);
         Ok(found.into_iter().skip(self.offset).collect())
     }
+}
+
+/// Whether a record's value is selected by a filter. Values that are bytes have no fields.
+pub(super) fn is_selected(filter: Option<&Filter>, record: &Record) -> bool {
+    filter.is_none_or(|filter| {
+        filter.matches(match record.kind() {
+            ValueKind::Json => record.value(),
+            ValueKind::Bytes | ValueKind::Deleted => b"null",
+        })
+    })
 }
 
 /// A record's place in an order: comparing bytes compares records, and no two keys are equal.

@@ -151,7 +151,7 @@ impl Database {
         }
         let similar = recall.similar(vector);
         let Some(seen) = self.seen_rows(&similar)? else { return Ok(None) };
-        let Self { vectors, versions, derived, options, .. } = self;
+        let Self { vectors, versions, derived, .. } = self;
         let text = derived.text(namespace, Strings::Contents);
         let number = |place: Place| {
             let known = text.and_then(|text| text.importance(text.row(place)?));
@@ -163,7 +163,7 @@ impl Database {
             number: &number,
             lift: &recall.lift(),
         };
-        vectors.search_weighed(seen, &similar, &weighing, (versions, options))
+        vectors.search_weighed(seen, &similar, &weighing, versions)
     }
 
     /// The best of those that have a word or are near, best first.
@@ -175,18 +175,18 @@ impl Database {
         (seen, places): (Option<Vec<u64>>, Range<Place>),
         near: Option<Near>,
     ) -> Result<Vec<Ranked>> {
-        let Self { derived, versions, vectors, options, .. } = self;
+        let Self { derived, versions, vectors, .. } = self;
         let namespace = recall.search.namespace;
         let Some(text) = derived.text_mut(namespace, Strings::Contents) else {
             return Ok(Vec::new());
         };
-        let asked = Asked { recall, filter, places: &places, options };
+        let asked = Asked { recall, filter, places: &places };
         let (index, columns) = text.columns();
         let mut ranking = Ranking::new(asked, near.as_ref(), columns, (versions, vectors));
         let near_rows = ranking.near_rows();
         let among = seen.as_deref().map_or(Among::Current, Among::Bitmap);
         index.rank(query, among, &near_rows, &mut ranking)?;
-        ranking.finish()
+        Ok(ranking.finish())
     }
 
     /// When a key was first written.

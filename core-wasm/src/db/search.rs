@@ -1,7 +1,5 @@
 //! Search by text, and by text and vector together.
 
-use core::cell::Cell;
-
 use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_SNIPPET_CHARS, MAX_TOP_K};
 use crate::log::record::Record;
@@ -10,9 +8,8 @@ use crate::sort::sort_by;
 use crate::text::{self, Among, Fields, Hit, Query, Snippet};
 use crate::vector::bitmap;
 
-use super::commit::out_of_memory;
 use super::derived::{Strings, Text, indexed};
-use super::selected::is_selected;
+use super::query::is_selected;
 use super::versions::Place;
 use super::{Database, Similar};
 
@@ -105,10 +102,9 @@ impl Database {
     fn found(&self, found: Vec<(f32, Place)>, query: &Query) -> Result<Vec<TextFound<'_>>> {
         let found = found.into_iter().filter_map(|(score, place)| {
             let record = self.versions.record(place)?;
-            Some(self.check_room_to_work(0).and_then(|()| {
+            Some(self.check_room_to_work(0).map(|()| {
                 let snippet = text::snippet(indexed(record), query, MAX_SNIPPET_CHARS);
-                let snippet = snippet.map_err(|_| out_of_memory())?;
-                Ok(TextFound { score, record, snippet })
+                TextFound { score, record, snippet }
             }))
         });
         found.collect()
@@ -125,7 +121,7 @@ impl Database {
             return Ok((Vec::new(), 0.0));
         }
         let seen = self.text_rows(search.namespace, Strings::All, search.at)?;
-        let Self { derived, versions, options, .. } = self;
+        let Self { derived, versions, .. } = self;
         let Some(text) = derived.text_mut(search.namespace, Strings::All) else {
             return Ok((Vec::new(), 0.0));
         };
@@ -135,22 +131,12 @@ impl Database {
             let key = |row| record(row).map(|record| record.fields().key);
             key(one).cmp(&key(other))
         };
-        let refused = Cell::new(None);
         let accept = |row: u32| match &filter {
-            Some(filter) => record(row).is_some_and(|record| {
-                let selected = is_selected(Some(filter), record, options);
-                selected.unwrap_or_else(|no_room| {
-                    refused.set(Some(no_room));
-                    false
-                })
-            }),
+            Some(filter) => record(row).is_some_and(|record| is_selected(Some(filter), record)),
             None => true, // Without a look at the value: it may be in the file.
         };
         let among = seen.as_deref().map_or(Among::Current, Among::Bitmap);
         let answer = index.search(query, among, &accept, search.top_k, &tie)?;
-        if let Some(no_room) = refused.get() {
-            return Err(no_room.into());
-        }
         let place = |hit: Hit| Some((hit.score, places.get(hit.row as usize).copied()?));
         Ok((answer.hits.into_iter().filter_map(place).collect(), answer.ideal))
     }

@@ -4,11 +4,8 @@
 //! every method still ends, without a panic, within the text.
 
 use std::borrow::Cow;
-use std::collections::TryReserveError;
 
 use crate::query::number::Number;
-
-const LONGEST_CHARACTER_BYTES: usize = 4;
 
 /// A place in JSON text.
 #[derive(Clone, Copy)]
@@ -93,26 +90,8 @@ impl<'a> Cursor<'a> {
     /// Reads the string here, its escapes resolved.
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Cow<'a, [u8]> {
-        self.string_within(usize::MAX)
-    }
-
-    /// [`Self::string`], or at least its first `longest` bytes, in memory for little more than those.
-    #[inline(always)]
-    pub(crate) fn string_within(&mut self, longest: usize) -> Cow<'a, [u8]> {
         let (content, escaped) = self.raw_string();
-        if escaped { Cow::Owned(unescaped(content, longest)) } else { Cow::Borrowed(content) }
-    }
-
-    /// [`Self::string`], if there is memory for it.
-    pub(crate) fn try_string(&mut self) -> Result<Cow<'a, [u8]>, TryReserveError> {
-        let (content, escaped) = self.raw_string();
-        if !escaped {
-            return Ok(Cow::Borrowed(content));
-        }
-        let mut text = Vec::new();
-        text.try_reserve_exact(room(content, usize::MAX))?;
-        unescape(content, usize::MAX, &mut text);
-        Ok(Cow::Owned(text))
+        if escaped { Cow::Owned(unescape(content)) } else { Cow::Borrowed(content) }
     }
 
     /// Passes the string here: what is between its quotes, and whether that has escapes.
@@ -273,38 +252,11 @@ fn plain_end(text: &[u8], from: usize) -> usize {
     position + end
 }
 
-/// How long the longest string with escapes is in a value, names included; 0 without one.
-pub(crate) fn longest_escaped(text: &[u8]) -> usize {
-    let mut cursor = Cursor { text, position: 0 };
-    let mut longest = 0;
-    loop {
-        cursor.position = plain_end(text, cursor.position); // between strings: where the next begins
-        if cursor.rest().is_empty() {
-            return longest;
-        }
-        let (content, escaped) = cursor.raw_string();
-        longest = longest.max(if escaped { content.len() } else { 0 });
-    }
-}
-
-/// What [`unescape`] writes at most: no escape is shorter than what it stands for.
-fn room(content: &[u8], longest: usize) -> usize {
-    content.len().min(longest.saturating_add(LONGEST_CHARACTER_BYTES))
-}
-
-#[cold]
-fn unescaped(content: &[u8], longest: usize) -> Vec<u8> {
-    let mut text = Vec::with_capacity(room(content, longest));
-    unescape(content, longest, &mut text);
-    text
-}
-
-/// Resolves the escapes of a string's content, until `longest` bytes are there.
-fn unescape(content: &[u8], longest: usize, text: &mut Vec<u8>) {
+/// Resolves the escapes of a string's content.
+fn unescape(content: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(content.len());
     let mut rest = content.iter();
-    while text.len() < longest
-        && let Some(&byte) = rest.next()
-    {
+    while let Some(&byte) = rest.next() {
         if byte != b'\\' {
             text.push(byte);
             continue;
@@ -324,12 +276,12 @@ fn unescape(content: &[u8], longest: usize, text: &mut Vec<u8>) {
                     unit = 0x1_0000 + ((unit - 0xD800) << 10 | hex_unit(&mut rest) & 0x3FF);
                 }
                 let character = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
-                let mut bytes = [0; LONGEST_CHARACTER_BYTES];
-                text.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes());
+                text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
             other => text.push(other), // a quote, a backslash, a slash
         }
     }
+    text
 }
 
 fn hex_unit(rest: &mut core::slice::Iter<'_, u8>) -> u32 {
@@ -356,14 +308,8 @@ mod tests {
             }
             let padded = format!(" {json} ,");
             let mut cursor = Cursor::new(padded.as_bytes());
-            prop_assert_eq!(&*cursor.try_string().unwrap(), text.as_bytes());
+            prop_assert_eq!(&*cursor.string(), text.as_bytes());
             prop_assert!(cursor.next());
-            for longest in [0, 1, 2, 7, text.len(), text.len() + 1, usize::MAX] {
-                let start = Cursor::new(padded.as_bytes()).string_within(longest);
-                prop_assert!(start.len() >= longest.min(text.len()));
-                prop_assert!(text.as_bytes().starts_with(&start));
-            }
-            prop_assert_eq!(&*Cursor::new(padded.as_bytes()).string(), text.as_bytes());
         }
     }
 
@@ -380,19 +326,6 @@ mod tests {
                     assert_eq!(plain_end(&text, length / 2), length, "{filler:#x}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_longest_string_with_escapes_is_found() {
-        for (value, expected) in [
-            ("", 0),
-            (r#"[1, "plain and long"]"#, 0),
-            (r#"{"a": "\n", "bb\"": ["ccc", "\\"], "plain": "plain"}"#, 4),
-            (r#""\u00e9\"""#, 8),
-            (r#""open\"#, 5),
-        ] {
-            assert_eq!(longest_escaped(value.as_bytes()), expected, "{value}");
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn value_within(cursor: &mut Cursor<'_>, out: &mut Vec<u8>, longest: 
     if cursor.peek() != b'"' {
         return value(cursor, out);
     }
-    let text = cursor.string_within(longest);
+    let text = cursor.string();
     out.push(TEXT);
     match text.get(..longest) {
         Some(start) => out.extend(start.iter().map(|byte| byte.saturating_add(1))),

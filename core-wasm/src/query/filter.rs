@@ -44,10 +44,9 @@ pub(super) fn parse(json: &[u8]) -> Result<Filter> {
         ..error
     })?;
     let mut expression = reader.filter(Literal::read(&mut Cursor::new(json)), 1)?;
-    let makes_trees = reader.conditions.iter().any(|condition| condition.test.is_deep());
     let (tree, fields, positions) = Node::tree(reader.conditions);
     expression.renumber(&positions);
-    Ok(Filter { tree, fields, expression, makes_trees })
+    Ok(Filter { tree, fields, expression })
 }
 
 struct Reader {

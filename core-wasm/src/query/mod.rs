@@ -104,7 +104,6 @@ pub struct Filter {
     /// The path of each condition, by its position.
     fields: Vec<Box<str>>,
     expression: evaluate::Expression,
-    makes_trees: bool,
 }
 
 impl Filter {
@@ -119,12 +118,6 @@ impl Filter {
     /// [`crate::limits::MAX_REGEX_PROGRAM_BYTES`].
     pub fn parse(json: &[u8]) -> Result<Self> {
         filter::parse(json)
-    }
-
-    /// Whether it compares with arrays or objects, for which it makes trees of parts of values.
-    #[must_use]
-    pub fn makes_trees(&self) -> bool {
-        self.makes_trees
     }
 
     /// Whether `value`, the bytes of a validated JSON value, matches.

@@ -296,7 +296,7 @@ impl Collector {
             if outcome.is_ok() && only.is_none_or(|only| covers(only, path)) {
                 outcome = self.take(terms, fields, path, text);
             }
-        })?;
+        });
         outcome?;
         self.lay_out()?;
         self.keys.try_reserve(self.words.len())?;

@@ -4,8 +4,8 @@ use core::ops::Range;
 use std::collections::VecDeque;
 
 use super::query::{Clause, Query, Sign, Way};
+use super::walk;
 use super::words::{Splitter, Token};
-use super::{NoMemory, walk};
 
 /// Matches of one string that are looked at; what comes behind so many shows no more.
 const MOST_MATCHES: usize = 4096;
@@ -29,16 +29,14 @@ pub struct Snippet {
 ///
 /// Words are highlighted whole, prefixes too; a phrase where all of it stands. Time is linear in the
 /// value, times the clauses.
-///
-/// # Errors
-/// When there is no memory for a string without its escapes.
-pub fn snippet(value: &[u8], query: &Query, max_chars: usize) -> Result<Option<Snippet>, NoMemory> {
+#[must_use]
+pub fn snippet(value: &[u8], query: &Query, max_chars: usize) -> Option<Snippet> {
     let wanted = |clause: &&Clause| clause.sign != Sign::Excluded;
     let clauses: Vec<&Clause> = query.clauses.iter().filter(wanted).collect();
     let mut best: Option<((usize, usize), Snippet)> = None;
     let mut splitter = Splitter::default();
     if clauses.is_empty() || max_chars == 0 {
-        return Ok(None);
+        return None;
     }
     walk::strings(value, &mut |field, text| {
         if !query.searches(field) {
@@ -50,8 +48,8 @@ pub fn snippet(value: &[u8], query: &Query, max_chars: usize) -> Result<Option<S
             let matches = matches.get(chosen).unwrap_or_default();
             best = Some((worth, cut(field, text, matches, max_chars)));
         }
-    })?;
-    Ok(best.map(|(_, snippet)| snippet))
+    });
+    best.map(|(_, snippet)| snippet)
 }
 
 /// A word that a clause matches.
@@ -254,7 +252,7 @@ mod tests {
 
     fn of(value: &serde_json::Value, query: &str, max_chars: usize) -> Option<Snippet> {
         let query = Query::parse(query, Fields::All).unwrap();
-        snippet(value.to_string().as_bytes(), &query, max_chars).unwrap()
+        snippet(value.to_string().as_bytes(), &query, max_chars)
     }
 
     fn highlighted(snippet: &Snippet) -> Vec<String> {
@@ -303,7 +301,7 @@ mod tests {
         assert_eq!(of(&value, "rust", 60).unwrap().field, "abstract");
         let fields = [("body", 1.0)];
         let query = Query::parse("rust", Fields::Some(&fields)).unwrap();
-        let snippet = super::snippet(value.to_string().as_bytes(), &query, 20).unwrap().unwrap();
+        let snippet = super::snippet(value.to_string().as_bytes(), &query, 20).unwrap();
         assert_eq!((snippet.field.as_str(), snippet.text.chars().count() <= 20), ("body", true));
         let long = of(&format!("ab {}", "x".repeat(100)).into(), "x*", 10).unwrap();
         assert_eq!((long.text, long.highlights), ("x".repeat(10), vec![(0, 10)]));

@@ -1,6 +1,5 @@
 //! The strings of a JSON value and the fields that they are text of.
 
-use super::NoMemory;
 use crate::limits::MAX_JSON_DEPTH;
 use crate::query::cursor::Cursor;
 
@@ -12,12 +11,9 @@ pub(super) const ROOT: &str = "$";
 /// are none. Arrays add nothing to a path.
 ///
 /// On text that is not JSON it ends too, within the text.
-///
-/// # Errors
-/// When there is no memory for a string without its escapes.
-pub(super) fn strings(value: &[u8], emit: &mut dyn FnMut(&str, &str)) -> Result<(), NoMemory> {
+pub(super) fn strings(value: &[u8], emit: &mut dyn FnMut(&str, &str)) {
     let mut walk = Walk { cursor: Cursor::new(value), path: String::new(), emit };
-    walk.value(0)
+    walk.value(0);
 }
 
 struct Walk<'a> {
@@ -28,10 +24,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Recursion is as deep as the value, which validation bounds.
-    fn value(&mut self, depth: usize) -> Result<(), NoMemory> {
+    fn value(&mut self, depth: usize) {
         match self.cursor.peek() {
             b'"' => {
-                let text = self.cursor.try_string()?;
+                let text = self.cursor.string();
                 let text = core::str::from_utf8(&text).unwrap_or_default();
                 let field = if self.path.is_empty() { ROOT } else { &self.path };
                 (self.emit)(field, text);
@@ -40,28 +36,26 @@ impl Walk<'_> {
                 let mut more = self.cursor.enter();
                 while more {
                     if open == b'{' {
-                        self.member(depth)?;
+                        self.member(depth)
                     } else {
-                        self.value(depth + 1)?;
+                        self.value(depth + 1)
                     }
                     more = self.cursor.next();
                 }
             }
             _ => self.cursor.skip(),
         }
-        Ok(())
     }
 
-    fn member(&mut self, depth: usize) -> Result<(), NoMemory> {
+    fn member(&mut self, depth: usize) {
         let before = self.path.len();
         let name = self.cursor.name();
         if before > 0 {
             self.path.push('.');
         }
         self.path.push_str(core::str::from_utf8(&name).unwrap_or_default());
-        self.value(depth + 1)?;
+        self.value(depth + 1);
         self.path.truncate(before);
-        Ok(())
     }
 }
 
@@ -71,8 +65,7 @@ mod tests {
 
     fn found(value: &str) -> String {
         let mut found = Vec::new();
-        strings(value.as_bytes(), &mut |field, text| found.push(format!("{field}={text}")))
-            .unwrap();
+        strings(value.as_bytes(), &mut |field, text| found.push(format!("{field}={text}")));
         found.join(" ")
     }
 

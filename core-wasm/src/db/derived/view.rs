@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use crate::log::record::Record;
 use crate::query::{Filter, Order, SortKey};
 
-use super::super::query::sort_key;
-use super::super::selected::matches;
+use super::super::query::{is_selected, sort_key};
 use super::super::versions::Place;
 
 /// A view: what it selects, and the versions that it does.
@@ -37,11 +36,11 @@ impl View {
         }
     }
 
-    /// Takes a version in, if it is selected. There has to be room for what its filter makes of it.
+    /// Takes a version in, if it is selected.
     pub(in crate::db) fn add(&mut self, place: Place, record: &Record) {
         let Self { selects, sorts, entries, .. } = self;
         if let Some(entries) = entries
-            && selects.as_ref().is_none_or(|filter| matches(filter, record))
+            && is_selected(selects.as_ref(), record)
         {
             entries.insert((sort_key(sorts, record), place));
         }
@@ -50,7 +49,7 @@ impl View {
     pub(super) fn remove(&mut self, place: Place, record: &Record) {
         let Self { selects, sorts, entries, .. } = self;
         if let Some(entries) = entries
-            && selects.as_ref().is_none_or(|filter| matches(filter, record))
+            && is_selected(selects.as_ref(), record)
         {
             entries.remove(&(sort_key(sorts, record), place));
         }

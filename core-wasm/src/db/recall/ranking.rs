@@ -6,13 +6,11 @@ use std::collections::BinaryHeap;
 
 use super::super::derived::Columns;
 use super::super::lift::Lift;
-use super::super::selected::{NoRoom, is_selected};
+use super::super::query::is_selected;
 use super::super::vectors::{Near, Vectors};
 use super::super::versions::{Place, Versions};
 use super::best::{Best, Ranked};
 use super::{Recall, SLACK};
-use crate::db::Options;
-use crate::error::Result;
 use crate::query::Filter;
 use crate::text::Judge;
 
@@ -23,7 +21,6 @@ pub(super) struct Asked<'a> {
     pub(super) filter: Option<&'a Filter>,
     /// Only versions of these places.
     pub(super) places: &'a Range<Place>,
-    pub(super) options: &'a Options,
 }
 
 /// A memory that is near by its vector.
@@ -59,8 +56,6 @@ pub(super) struct Ranking<'a> {
     /// The near ones whose words are still to be told, by descending row of their text.
     close: Vec<NearMemory>,
     waiting: BinaryHeap<Waiting>,
-    /// What memory had no room for.
-    refused: Option<NoRoom>,
 }
 
 impl<'a> Ranking<'a> {
@@ -85,7 +80,6 @@ impl<'a> Ranking<'a> {
             columns,
             close: Vec::new(),
             waiting: BinaryHeap::new(),
-            refused: None,
         }
     }
 
@@ -146,15 +140,13 @@ impl<'a> Ranking<'a> {
         if most * SLACK < self.best.floor() {
             return;
         }
-        let accepts = |record| is_selected(self.asked.filter, record, self.asked.options);
+        let accepts = |record| is_selected(self.asked.filter, record);
         let is_accepted = match self.asked.filter {
-            Some(_) => self.versions.record(waiting.place).map_or(Ok(false), accepts),
-            None => Ok(!version.is_erased()),
+            Some(_) => self.versions.record(waiting.place).is_some_and(accepts),
+            None => !version.is_erased(),
         };
-        match is_accepted {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(no_room) => return self.refused = Some(no_room),
+        if !is_accepted {
+            return;
         }
         let cosine = held.and_then(|(held, near)| self.vectors.cosine(held, near)).unwrap_or(0.0);
         let Waiting { by_text, place, importance, .. } = *waiting;
@@ -181,20 +173,14 @@ impl<'a> Ranking<'a> {
     }
 
     /// The best, best first.
-    ///
-    /// # Errors
-    /// `Limit` if memory had no room for what the filter makes of a value.
-    pub(super) fn finish(mut self) -> Result<Vec<Ranked>> {
+    pub(super) fn finish(mut self) -> Vec<Ranked> {
         while let Some(waiting) = self.waiting.pop() {
             if waiting.most < self.best.floor() {
                 break;
             }
             self.look_at(&waiting);
         }
-        match self.refused {
-            Some(no_room) => Err(no_room.into()),
-            None => Ok(self.best.finish()),
-        }
+        self.best.finish()
     }
 }
 

@@ -9,9 +9,8 @@ use crate::limits::MAX_REMEMBERED_FILTERS;
 use crate::query::Filter;
 use crate::vector::{Rows, bitmap};
 
-use super::super::Options;
 use super::super::commit::out_of_memory;
-use super::super::selected::is_selected;
+use super::super::query::is_selected;
 use super::super::versions::{Place, Versions};
 
 /// Filters of one set, the latest asked last.
@@ -43,15 +42,12 @@ impl Filters {
 
     /// The rows of those `seen` whose values match, perhaps with others; without `seen`, of the current
     /// ones. Linear in the rows that came since it was last asked.
-    ///
-    /// # Errors
-    /// `Limit` without memory for it; the filter is then forgotten.
     pub(super) fn matching(
         &mut self,
         json: &[u8],
         (rows, places): (&Rows, &[Place]),
         seen: Option<&[u64]>,
-        (versions, options): (&Versions, &Options),
+        versions: &Versions,
     ) -> Result<&[u64]> {
         let index = self.0.iter().position(|remembered| *remembered.json == *json);
         let mut remembered = match index {
@@ -70,21 +66,14 @@ impl Filters {
         let fresh = usize::try_from(remembered.evaluated).unwrap_or(usize::MAX);
         let Remembered { filter, matching, evaluated, unknown, .. } = &mut remembered;
         let seen = seen.unwrap_or(rows.current());
-        let mut refused = None;
         unknown.retain(|&row| {
             let place = usize::try_from(row).ok().and_then(|row| places.get(row));
             let record =
                 place.filter(|_| bitmap::contains(seen, row)).and_then(|at| versions.record(*at));
             let Some(record) = record else { return true };
-            match is_selected(Some(filter), record, options) {
-                Ok(matches) => bitmap::set(matching, row, matches),
-                Err(no_room) => refused = Some(no_room),
-            }
+            bitmap::set(matching, row, is_selected(Some(filter), record));
             false
         });
-        if let Some(no_room) = refused {
-            return Err(no_room.into());
-        }
         for (row, place) in (0..end).zip(places).skip(fresh) {
             if !versions.is_here(*place) {
                 unknown.try_reserve(1).map_err(|_| out_of_memory())?;
@@ -94,10 +83,7 @@ impl Filters {
                 }
             }
             let record = versions.record(*place);
-            let matches = match record {
-                Some(record) => is_selected(Some(filter), record, options)?,
-                None => false,
-            };
+            let matches = record.is_some_and(|record| is_selected(Some(filter), record));
             bitmap::set(matching, row, matches);
         }
         *evaluated = end;

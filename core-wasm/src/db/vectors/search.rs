@@ -10,9 +10,7 @@ use crate::sort::{sort, sort_by};
 use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 
 use super::super::Database;
-use super::super::Options;
-use super::super::query::{Narrowed, Select};
-use super::super::selected::is_selected;
+use super::super::query::{Narrowed, Select, is_selected};
 use super::super::versions::{Place, Version, Versions};
 use super::weighing::{Facts, Weigher, Weighing};
 use super::{At, Set, Vectors, other_dimension, refuse};
@@ -73,10 +71,9 @@ impl Database {
         let mut hits: Vec<(usize, Hit)> = Vec::new();
         for index in chosen {
             let past = self.visible_rows(index, similar.at)?;
-            let narrowed = self.narrowed_rows(index, similar, filter.as_ref())?;
+            let narrowed = self.narrowed_rows(index, similar, filter.as_ref());
             let seen = (past, narrowed);
-            let values = (&self.versions, &self.options);
-            let (found, _) = self.vectors.search(index, similar, seen, None, values)?;
+            let (found, _) = self.vectors.search(index, similar, seen, None, &self.versions)?;
             hits.extend(found.into_iter().map(|hit| (index, hit)));
         }
         let place = |(index, hit): (usize, Hit)| {
@@ -101,7 +98,7 @@ impl Database {
     pub(in crate::db) fn seen_rows(&self, similar: &Similar<'_>) -> Result<Option<(usize, Seen)>> {
         let filter = check(similar)?;
         let Some(index) = self.vectors.choose(similar)?.first().copied() else { return Ok(None) };
-        let narrowed = self.narrowed_rows(index, similar, filter.as_ref())?;
+        let narrowed = self.narrowed_rows(index, similar, filter.as_ref());
         let seen = (self.visible_rows(index, similar.at)?, narrowed);
         Ok(Some((index, seen)))
     }
@@ -112,8 +109,8 @@ impl Database {
         index: usize,
         similar: &Similar<'_>,
         filter: Option<&query::Filter>,
-    ) -> Result<Option<Vec<u32>>> {
-        let Some(set) = self.vectors.sets.get(index) else { return Ok(None) };
+    ) -> Option<Vec<u32>> {
+        let set = self.vectors.sets.get(index)?;
         let select = Select {
             namespace: &set.namespace,
             filter: similar.filter,
@@ -122,18 +119,14 @@ impl Database {
             limit: None,
             at: similar.at,
         };
-        let Some(narrowed) = self.narrowed(&select, filter) else { return Ok(None) };
-        let Narrowed { places, is_exact, .. } = narrowed;
+        let Narrowed { places, is_exact, .. } = self.narrowed(&select, filter)?;
         let row = |place: Place| {
             let held = self.versions.get(place)?.vector().filter(|held| held.set == index)?;
             // An index has present values, none of which is set aside.
-            let record = self.versions.record(place)?;
-            let matches =
-                if is_exact { Ok(true) } else { is_selected(filter, record, &self.options) };
-            matches.map(|matches| matches.then_some(held.row)).transpose()
+            let matches = is_exact || is_selected(filter, self.versions.record(place)?);
+            matches.then_some(held.row)
         };
-        let rows: core::result::Result<_, _> = places.into_iter().filter_map(row).collect();
-        Ok(Some(rows?))
+        Some(places.into_iter().filter_map(row).collect())
     }
 
     /// The vector of a key's value as of `at`, as float32 bytes; `None` if it has none.
@@ -237,9 +230,9 @@ impl Vectors {
         (index, seen): (usize, Seen),
         similar: &Similar<'_>,
         weighing: &Weighing<'_>,
-        values: (&Versions, &Options),
+        versions: &Versions,
     ) -> Result<Option<Near>> {
-        let (hits, query) = self.search(index, similar, seen, Some(weighing), values)?;
+        let (hits, query) = self.search(index, similar, seen, Some(weighing), versions)?;
         let Some((query, set)) = query.zip(self.sets.get(index)) else { return Ok(None) };
         let last = hits.last().filter(|_| hits.len() == similar.top_k);
         let beyond = last.map(|hit| hit.score);
@@ -266,7 +259,7 @@ impl Vectors {
         similar: &Similar<'_>,
         (past, narrowed): Seen,
         weighing: Option<&Weighing<'_>>,
-        (versions, options): (&Versions, &Options),
+        versions: &Versions,
     ) -> Result<(Vec<Hit>, Option<Query>)> {
         let mode = if similar.exact { Mode::Exact } else { self.mode };
         let Self { sets, scratch, .. } = self;
@@ -303,10 +296,7 @@ impl Vectors {
                     list.iter().for_each(|row| bitmap::set(&mut matching, *row, true));
                     &matching
                 }
-                None => {
-                    let values = (versions, options);
-                    filters.matching(json, (rows, places), visible.as_deref(), values)?
-                }
+                None => filters.matching(json, (rows, places), visible.as_deref(), versions)?,
             };
             let seen = visible.get_or_insert_with(|| rows.current().to_vec());
             for (word, matching) in seen.iter_mut().zip(matching) {
