@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filling import written_until_full
 
 from koru_delta import Database, LimitExceededError
 
@@ -46,12 +47,7 @@ QUESTIONS: dict[str, Question] = {
 async def fill(db: Database, document: Document) -> int:
     vectors = [[1.0, float(i)] for i in range(500)]
     await db.embed_batch("vectors", [f"v{i}" for i in range(500)], vectors)
-    for i in range(1_000_000):
-        try:
-            await db.put("docs", f"{i:06}", document(i))
-        except LimitExceededError:
-            return i
-    raise AssertionError("the cap never took effect")
+    return await written_until_full(lambda i: db.put("docs", f"{i:06}", document(i)), 1_000_000)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from files import stored_at
+from filling import written_until_full
 from json_values import deep_document
 
 from koru_delta import Config, Database, KoruDeltaError, LimitExceededError
@@ -30,12 +31,7 @@ def content(i: int) -> bytes:
 
 async def fill(db: Database) -> int:
     """Puts until the database is full; returns how many puts were acknowledged."""
-    for i in range(100_000):
-        try:
-            await db.put("filled", f"{i:06}", content(i))
-        except LimitExceededError:
-            return i
-    raise AssertionError("the cap never took effect")
+    return await written_until_full(lambda i: db.put("filled", f"{i:06}", content(i)), 100_000)
 
 
 async def check_filled(db: Database, count: int, removed: int = 0) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from filling import written_until_full
 from processes import run_python
 from vector_oracle import corpus
 
-from koru_delta import Config, Database, LimitExceededError, SyncDatabase
+from koru_delta import Config, Database, LimitExceededError, SyncDatabase, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from conftest import FileOpener, Opener
 
@@ -45,21 +46,18 @@ async def check_stored(db: Database, rows: np.ndarray[Any, Any], count: int) -> 
 
 
 async def fill_by_batches(db: Database, rows: np.ndarray[Any, Any]) -> int:
-    for start in range(0, len(rows), 1000):
-        try:
-            await db.embed_batch("notes", names(1000, start), rows[start : start + 1000])
-        except LimitExceededError:
-            return start
-    raise AssertionError("the cap never took effect")
+    def write(batch: int) -> Awaitable[int]:
+        start = 1000 * batch
+        return db.embed_batch("notes", names(1000, start), rows[start : start + 1000])
+
+    return 1000 * await written_until_full(write, len(rows) // 1000)
 
 
 async def fill_one_by_one(db: Database, rows: np.ndarray[Any, Any]) -> int:
-    for row, vector in enumerate(rows):
-        try:
-            await db.embed("notes", names(1, row)[0], vector)
-        except LimitExceededError:
-            return row
-    raise AssertionError("the cap never took effect")
+    def write(row: int) -> Awaitable[Version]:
+        return db.embed("notes", names(1, row)[0], rows[row])
+
+    return await written_until_full(write, len(rows))
 
 
 @pytest.mark.parametrize("fill", [fill_by_batches, fill_one_by_one])

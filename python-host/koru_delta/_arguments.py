@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, SupportsIndex, TypeAlias, cast
 from koru_delta import _json
 from koru_delta._protocol import BATCH_ITEM, FLAG_DELETE, FLAG_KEEP, FLAG_PLAIN
 from koru_delta._results.versions import Version
-from koru_delta.errors import LimitExceededError, SerializationError, ValidationError
+from koru_delta.errors import LimitExceededError, ValidationError
 
 
 class Missing:
@@ -282,9 +282,6 @@ def check_top_k(top_k: int) -> int:
     return number
 
 
-_COMPARABLE: Final = "compare with JSON: a str, int, float, bool, None, list or dict"
-
-
 def where_bytes(where: Any) -> bytes:
     """The JSON of a filter."""
     if type(where) is _DICT and len(where) == 1:
@@ -301,14 +298,7 @@ def where_bytes(where: Any) -> bytes:
             f"where is of type {type(where).__name__}, which is no dict",
             suggestion='give a filter such as {"year": {"$gte": 1990}}',
         )
-    try:
-        return _json.encode(where)[1]
-    except SerializationError as error:
-        advice = error.suggestion or ""
-        raise SerializationError(
-            error.message.replace("cannot store $", "where", 1),
-            suggestion=_COMPARABLE if "store" in advice else advice,
-        ) from None
+    return _json.encode(where, "where")[1]
 
 
 def real(number: Any) -> float:

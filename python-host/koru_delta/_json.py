@@ -110,8 +110,8 @@ else:
     dumps, loads = orjson.dumps, orjson.loads
 
 
-def encode(value: Any) -> tuple[int, bytes]:
-    """The flags and the bytes of a value.
+def encode(value: Any, path: str = "$") -> tuple[int, bytes]:
+    """The flags and the bytes of a value; ``path`` is what an error calls it.
 
     Raises:
         SerializationError: With the place, if the value is not JSON or ``bytes``.
@@ -124,7 +124,7 @@ def encode(value: Any) -> tuple[int, bytes]:
             return 0, data
     except (TypeError, ValueError, RecursionError):
         pass  # The reason is found below, with its place.
-    return 0, dumps(plain(value))
+    return 0, dumps(plain(value, path))
 
 
 def options(control: dict[str, Any] | None) -> bytes:
@@ -156,11 +156,11 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
     if isinstance(value, int):
         if MIN_INT <= value <= MAX_INT:
             return int(value)
-        raise _refuse(path, "an integer outside the 64-bit range", "store it as a string")
+        raise _refuse(path, "an integer outside the 64-bit range", "write it as a string")
     if isinstance(value, float):
         if isfinite(value):
             return float(value)
-        raise _refuse(path, f"the float {float(value)}", "store None, or a string, instead")
+        raise _refuse(path, f"the float {float(value)}", "use None, or a string, instead")
     is_dict = issubclass(type(value), dict)
     if not is_dict and not issubclass(type(value), list):
         raise _refuse_type(path, value)
@@ -168,7 +168,7 @@ def plain(value: Any, path: str = "$", depth: int = 0) -> Any:
         raise _refuse(
             _shorten(path),
             f"nested deeper than {MAX_DEPTH} levels, or contains itself",
-            "store the parts under keys of their own",
+            "keep the parts under keys of their own",
         )
     if is_dict:
         members: dict[Any, Any] = value
@@ -197,7 +197,7 @@ def _plain_str(text: str, path: str) -> str:
         raise _refuse(
             path,
             f"a lone surrogate, {text[error.start]!r}, at character {error.start}",
-            "it is not text: decode the source with the right encoding, or store bytes",
+            "it is not text: decode the source with the right encoding, or keep bytes",
         ) from None
     return str(text)
 
@@ -206,15 +206,15 @@ _ADVICE: Final = {
     "tuple": "convert it with list()",
     "set": "convert it with sorted() or list()",
     "frozenset": "convert it with sorted() or list()",
-    "bytes": "store bytes as a value of their own, or encode them as base64 text",
-    "bytearray": "convert it with bytes() and store it as a value of its own",
-    "memoryview": "convert it with bytes() and store it as a value of its own",
+    "bytes": "keep bytes as a value of their own, or encode them as base64 text",
+    "bytearray": "convert it with bytes() and keep it as a value of its own",
+    "memoryview": "convert it with bytes() and keep it as a value of its own",
     "datetime": "convert it with .isoformat()",
     "date": "convert it with .isoformat()",
     "time": "convert it with .isoformat()",
     "Decimal": "convert it with str()",
     "UUID": "convert it with str()",
-    "ndarray": "convert it with .tolist(), or store it as an embedding",
+    "ndarray": "convert it with .tolist(), or give it as an embedding",
 }
 
 
@@ -228,7 +228,8 @@ def _refuse_type(path: str, value: object) -> SerializationError:
 
 
 def _refuse(path: str, what: str, advice: str) -> SerializationError:
-    return SerializationError(f"cannot store {path}: it is {what}", suggestion=advice)
+    begin = "cannot store " if path.startswith("$") else ""  # Else it is an argument.
+    return SerializationError(f"{begin}{path}: it is {what}", suggestion=advice)
 
 
 def _shorten(path: str) -> str:

@@ -1,7 +1,8 @@
 //! The database: keys, their versions, and what may be asked of them.
 //!
-//! State is one slab of [`versions`] in commit order and one [`keyspace`] of names that point into it. Every write goes through [`commit`]; every read stops at what is acknowledged, so an
-//! as-of read and a read of the present are the same code with another time.
+//! State is one slab of [`versions`] in commit order and one [`keyspace`] of names that point into it.
+//! Every write goes through [`commit`]; every read stops at what is acknowledged, so an as-of read and a
+//! read of the present are the same code with another time.
 
 mod causality;
 mod changes;

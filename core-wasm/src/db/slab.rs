@@ -4,9 +4,9 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::collections::TryReserveError;
 
-const CHUNK: usize = 4096;
+pub(super) const CHUNK: usize = 4096;
 
-/// Things by numbers from 0 on. Everything takes constant time.
+/// Things by numbers from 0 on. What is not said to takes constant time.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
     chunks: Vec<Vec<T>>,
@@ -21,15 +21,33 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// How many numbers there are, those to be given again included.
+    pub(super) fn len(&self) -> usize {
+        let full = self.chunks.len().saturating_sub(1);
+        full * CHUNK + self.chunks.last().map_or(0, Vec::len)
+    }
+
+    /// Everything, by rising number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+
+    /// How many come first that `is_first` holds of, if it holds of none after them. Logarithmic.
+    pub(super) fn partition_point(&self, is_first: impl Fn(&T) -> bool) -> usize {
+        let chunk = self.chunks.partition_point(|chunk| chunk.last().is_some_and(&is_first));
+        let within = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(is_first));
+        chunk * CHUNK + within
+    }
+
     #[inline(always)]
     pub(super) fn get(&self, number: u32) -> Option<&T> {
-        let index = index(number);
+        let index = index_of(number);
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)
     }
 
     #[inline(always)]
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        let index = index(number);
+        let index = index_of(number);
         self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
     }
 
@@ -60,7 +78,16 @@ impl<T> Slab<T> {
     }
 
     /// Takes a thing in, for which there is memory, and gives it a number.
+    #[inline(always)]
     pub(super) fn add(&mut self, thing: T) -> u32 {
+        let number = self.len();
+        if self.free.is_empty()
+            && let Some(chunk) = self.chunks.last_mut()
+            && chunk.len() < chunk.capacity()
+        {
+            chunk.push(thing);
+            return u32::try_from(number).unwrap_or(u32::MAX);
+        }
         self.try_add(thing).unwrap_or_else(|_| handle_alloc_error(Layout::new::<T>()))
     }
 
@@ -74,7 +101,7 @@ impl<T> Slab<T> {
 
 /// Numbers are indices in a 32-bit memory.
 #[inline(always)]
-fn index(number: u32) -> usize {
+pub(super) fn index_of(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -85,11 +112,17 @@ mod tests {
     #[test]
     fn numbers_stay_until_they_are_given_again() {
         let mut slab = Slab::default();
+        assert_eq!((slab.len(), slab.partition_point(|_: &usize| true)), (0, 0));
         let numbers: Vec<u32> = (0..2 * CHUNK + 3).map(|thing| slab.add(thing)).collect();
         for (thing, number) in numbers.iter().enumerate() {
             assert_eq!(slab.get(*number), Some(&thing));
         }
         assert_eq!(slab.get(u32::MAX), None);
+        assert_eq!(slab.len(), numbers.len());
+        assert!(slab.iter().copied().eq(0..numbers.len()));
+        for end in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, numbers.len(), numbers.len() + 1] {
+            assert_eq!(slab.partition_point(|thing| *thing < end), end.min(numbers.len()));
+        }
         let number = numbers[CHUNK];
         assert_eq!(slab.remove(number, usize::MAX), Some(CHUNK));
         assert_eq!(slab.remove(u32::MAX, 0), None);

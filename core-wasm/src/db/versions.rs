@@ -19,6 +19,7 @@ use crate::log::frame::ALIGNMENT;
 use crate::log::record::{Record, ValueKind};
 use crate::log::snapshot::Gap;
 
+use super::slab::Slab;
 use super::vectors::At;
 use aside::{Shelf, Stub};
 use ids::Ids;
@@ -29,8 +30,6 @@ pub(super) type Place = u32;
 
 /// Stands where there is no version.
 pub(super) const NO_PLACE: Place = Place::MAX;
-
-const CHUNK: usize = 4096;
 
 /// A version in the slab.
 #[derive(Debug)]
@@ -55,11 +54,10 @@ impl Version {
     }
 }
 
-/// Versions in commit order. Chunks keep growth from copying what is there.
+/// Versions in commit order.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
-    chunks: Vec<Vec<Version>>,
-    len: usize,
+    slab: Slab<Version>,
     erased: usize,
     by_id: Ids,
     /// Pairs of cause and effect, sorted; written rarely, walked by binary search.
@@ -91,11 +89,16 @@ impl Versions {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.slab.len()
+    }
+
+    /// The place of the next version.
+    fn end(&self) -> Place {
+        Place::try_from(self.len()).unwrap_or(NO_PLACE)
     }
 
     pub(super) fn live(&self) -> usize {
-        self.len - self.erased
+        self.len() - self.erased
     }
 
     /// Bytes of the records of all versions, in memory or set aside.
@@ -105,7 +108,7 @@ impl Versions {
 
     /// Makes room for `count` more, so that pushing cannot run out of memory.
     pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
-        self.by_id.reserve(self.len, count)
+        self.by_id.reserve(self.len(), count)
     }
 
     /// Adds a version of a time, in commit order, with the place of its vector, and where its frame
@@ -117,7 +120,7 @@ impl Versions {
         vector: Option<At>,
         offset: u64,
     ) -> Place {
-        let place = Place::try_from(self.len).unwrap_or(Place::MAX);
+        let place = self.end();
         let id = record.id();
         for cause in record.causes() {
             if let Some(cause) = self.find(&cause) {
@@ -128,26 +131,14 @@ impl Versions {
         let file = u32::try_from(offset / ALIGNMENT as u64).unwrap_or(0);
         let vector = At::pack(vector);
         let version = Version { timestamp, record: Some(record), vector, next: NO_PLACE, file };
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push(version),
-            // The first chunk grows as needed, so that an empty database stays small.
-            _ => {
-                let mut chunk = Vec::new();
-                if self.len > 0 {
-                    chunk.reserve_exact(CHUNK);
-                }
-                chunk.push(version);
-                self.chunks.push(chunk);
-            }
-        }
-        self.len += 1;
+        self.slab.add(version);
         self.by_id.wrote(&id, place);
         place
     }
 
     #[inline(always)]
     pub(super) fn get(&self, place: Place) -> Option<&Version> {
-        version_in(&self.chunks, place)
+        self.slab.get(place)
     }
 
     /// A version's record. One that was set aside and not fetched yet is noted as wanted.
@@ -162,7 +153,11 @@ impl Versions {
 
     /// A version's id; `None` once erased.
     pub(super) fn id(&self, place: Place) -> Option<VersionId> {
-        id_in(&self.chunks, &self.shelf, place)
+        let version = self.get(place)?;
+        match &version.record {
+            Some(record) => Some(record.id()),
+            None => self.shelf.get(version.file).map(|stub| stub.id),
+        }
     }
 
     /// What a version holds; `None` once erased.
@@ -177,7 +172,7 @@ impl Versions {
     /// Takes in the ids of `budget` versions that were left for later; whether none is left.
     #[inline(never)]
     pub(super) fn catch_up(&self, budget: usize) -> bool {
-        self.by_id.catch_up(budget, self.len, |place| self.id(place))
+        self.by_id.catch_up(budget, self.end(), |place| self.id(place))
     }
 
     /// The place of a version by its id. Constant time, but for what was left for later.
@@ -188,8 +183,7 @@ impl Versions {
 
     #[inline(always)]
     fn get_mut(&mut self, place: Place) -> Option<&mut Version> {
-        let index = place_index(place);
-        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+        self.slab.get_mut(place)
     }
 
     /// Notes that a key's version is followed by another.
@@ -220,14 +214,12 @@ impl Versions {
     /// The first place whose version is later than a time. Logarithmic.
     pub(super) fn first_after(&self, timestamp: u64) -> Place {
         let earlier = |version: &Version| version.timestamp <= timestamp;
-        let chunk = self.chunks.partition_point(|chunk| chunk.last().is_some_and(earlier));
-        let within = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(earlier));
-        Place::try_from(chunk * CHUNK + within).unwrap_or(NO_PLACE)
+        Place::try_from(self.slab.partition_point(earlier)).unwrap_or(NO_PLACE)
     }
 
     /// Notes what is gone from before the next version; `false` if that is known already.
     pub(super) fn note_gap(&mut self, gap: Gap) -> bool {
-        self.gaps.insert(Place::try_from(self.len).unwrap_or(NO_PLACE), gap).is_none()
+        self.gaps.insert(self.end(), gap).is_none()
     }
 
     /// What is gone from before a version.
@@ -306,7 +298,7 @@ impl Versions {
 
     /// All versions that are left, in commit order.
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
-        let all = self.chunks.iter().flatten().zip(0..);
+        let all = self.slab.iter().zip(0..);
         all.filter(|(version, _)| !version.is_erased()).map(|(_, place)| place)
     }
 }
@@ -327,24 +319,5 @@ impl Version {
 impl Names for Versions {
     fn name(&self, place: Place) -> &[u8] {
         self.record(place).map_or(b"", Record::key)
-    }
-}
-
-/// Places are indices of a slab in a 32-bit memory.
-#[inline(always)]
-fn place_index(place: Place) -> usize {
-    usize::try_from(place).unwrap_or(usize::MAX)
-}
-
-fn version_in(chunks: &[Vec<Version>], place: Place) -> Option<&Version> {
-    let index = place_index(place);
-    chunks.get(index / CHUNK)?.get(index % CHUNK)
-}
-
-fn id_in(chunks: &[Vec<Version>], shelf: &Shelf, place: Place) -> Option<VersionId> {
-    let version = version_in(chunks, place)?;
-    match &version.record {
-        Some(record) => Some(record.id()),
-        None => shelf.get(version.file).map(|stub| stub.id),
     }
 }

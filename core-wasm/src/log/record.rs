@@ -242,9 +242,7 @@ impl Record {
     /// The key's bytes.
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
-        let start = RECORD_HEADER_BYTES + length(40);
-        self.0.get(start..).and_then(|rest| rest.get(..length(42))).unwrap_or_default()
+        self.names().1
     }
 
     /// The bytes of the key's namespace and of the key.

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from koru_delta.database import Database
 
 _MAX_TEXT_BYTES: Final = 4096
-_LONG_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +182,7 @@ async def recall_hits(
         op.RECALL, namespace, control=control, payload=question.filter, at=question.at_us,
         vector=b"" if vector is None else vector_bytes(vector, "the query's vector"),
     )  # fmt: skip
-    if len(reply[2]) > _LONG_BYTES:
-        return await db._session.in_thread(recalled_from_payload, reply[2])
-    return recalled_from_payload(reply[2])
+    return await db._taken_apart(recalled_from_payload, reply[2])
 
 
 def _check_limit(limit: int) -> int:

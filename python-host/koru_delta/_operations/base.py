@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from koru_delta._session import Session
 from koru_delta._upkeep.upkeep import Upkeep
@@ -11,6 +12,11 @@ from koru_delta._upkeep.upkeep import Upkeep
 if TYPE_CHECKING:
     from koru_delta._protocol import Reply
     from koru_delta.config import Config
+
+
+_T = TypeVar("_T")
+LONG_BYTES: Final = 256 * 1024
+"""A value, batch or answer with more bytes than this is put or taken apart on a worker thread."""
 
 
 class Operations:
@@ -29,6 +35,12 @@ class Operations:
         go there for ever because of it.
         """
         return await self._session.in_thread(_call_timed, self._session, opcode, request)
+
+    async def _taken_apart(self, take_apart: Callable[[bytes], _T], payload: bytes) -> _T:
+        """What an answer holds: a long one is taken apart on a worker thread."""
+        if len(payload) > LONG_BYTES:
+            return await self._session.in_thread(take_apart, payload)
+        return take_apart(payload)
 
 
 def _call_timed(session: Session, opcode: int, request: bytes) -> tuple[Reply, float]:

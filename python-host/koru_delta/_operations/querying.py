@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from koru_delta import _json
 from koru_delta import _protocol as op
 from koru_delta._arguments import PLAIN, check_text, where_bytes
-from koru_delta._operations.base import Operations
+from koru_delta._operations.base import LONG_BYTES, Operations
 from koru_delta._protocol import NOW, REPLY_TRUE, Reply
 from koru_delta._query_arguments import (
     OrderBy,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from koru_delta.config import Config
 
 _LONG_SECONDS: Final = 0.002
-_LONG_BYTES: Final = 256 * 1024
 _REMEMBERED: Final = 256
 _DICT: Final[Any] = dict
 """To compare types with, by which a type checker is not to narrow what it knows."""
@@ -154,7 +153,7 @@ class Querying(TimedReads):
                 op.QUERY, namespace, control=control, where=where, at=to_microseconds(at)
             )
             payload = reply[2]
-        if len(payload) > _LONG_BYTES:
+        if len(payload) > LONG_BYTES:
             return await self._session.in_thread(records_from_payload, payload)
         return records_from_payload(payload)
 
@@ -346,9 +345,7 @@ class Querying(TimedReads):
             op.VIEW, "", check_text("the view", name),
             control=query_control(None, limit, offset), at=to_microseconds(at),
         )  # fmt: skip
-        if len(reply[2]) > _LONG_BYTES:
-            return await self._session.in_thread(records_from_payload, reply[2])
-        return records_from_payload(reply[2])
+        return await self._taken_apart(records_from_payload, reply[2])
 
     async def drop_view(self, name: str) -> bool:
         """Drop a view; False if there was none. The values that it showed stay."""

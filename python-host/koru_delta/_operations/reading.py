@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _LONG_ITEMS: Final = 1000
 """More items than this go to a worker thread."""
-_LONG_BYTES: Final = 256 * 1024
-"""And answers with more bytes than this."""
 
 
 class Reading(Operations):
@@ -104,10 +102,7 @@ class Reading(Operations):
         reply = await self._session.read(
             op.GET_MANY, namespace, at=to_microseconds(at), payload=payload, long=long
         )
-        pairs = record_pairs
-        if len(reply[2]) > _LONG_BYTES:
-            return dict(await self._session.in_thread(pairs, reply[2]))
-        return dict(pairs(reply[2]))
+        return dict(await self._taken_apart(record_pairs, reply[2]))
 
     async def contains(self, namespace: str, key: str, *, at: Time | None = None) -> bool:
         """Whether a key has a value, now or as of a time.

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _LONG_SEARCH_SECONDS: Final = 0.004
 """Searches that are expected to take longer go to a worker thread."""
-_LONG_BYTES: Final = 256 * 1024
-"""An answer with more bytes than this is taken apart there as well."""
 _LONG_ROWS: Final = 256
 """And more rows than this are converted there."""
 _MAX_QUERIES: Final = 10_000
@@ -255,9 +253,7 @@ class Vectors(Writing):
                 raise_error(reply, space, item="query")
         # How long a search takes is known best from the one before.
         self._search_seconds = seconds / queries
-        if len(reply[2]) > _LONG_BYTES:
-            return await session.in_thread(matches_from_payload, reply[2])
-        return matches_from_payload(reply[2])
+        return await self._taken_apart(matches_from_payload, reply[2])
 
     async def _matrix(self, rows: Any, what: str) -> Matrix:
         """Rows as a matrix; many are converted on a worker thread."""

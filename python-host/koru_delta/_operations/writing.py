@@ -21,14 +21,11 @@ from koru_delta._arguments import (
     put_control,
     version_id_bytes,
 )
-from koru_delta._operations.base import Operations
+from koru_delta._operations.base import LONG_BYTES, Operations
 from koru_delta._protocol import FLAG_PLAIN, NOW, REPLY_TRUE
 from koru_delta._replies import raise_refused
 from koru_delta._results.versions import Version, version_from_record
 from koru_delta._vectors import Matrix, vector_bytes
-
-LONG_BYTES: Final = 256 * 1024
-"""A request with more bytes than this goes to a worker thread."""
 
 _LONG_ITEMS: Final = 1000
 """More items than this go to a worker thread."""

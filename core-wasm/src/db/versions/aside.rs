@@ -15,8 +15,8 @@ use crate::limits::MIN_ASIDE_BYTES;
 use crate::log::frame::ALIGNMENT;
 use crate::log::record::{Record, ValueKind};
 
-use super::super::slab::Slab;
-use super::{CHUNK, NO_PLACE, Place, Version, Versions, place_index};
+use super::super::slab::{CHUNK, Slab, index_of};
+use super::{NO_PLACE, Place, Version, Versions};
 
 const LENGTH_BITS: u32 = 24;
 const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
@@ -47,7 +47,7 @@ impl Stub {
     }
 
     fn length(&self) -> usize {
-        place_index(self.length_and_kind & LENGTH_MASK)
+        index_of(self.length_and_kind & LENGTH_MASK)
     }
 }
 
@@ -123,10 +123,8 @@ impl Versions {
         if self.superseded.capacity() > 4 * CHUNK.max(self.superseded.len()) {
             self.superseded.shrink_to(2 * self.superseded.len());
         }
-        let index = place_index(place);
-        let Self { chunks, shelf, record_bytes, .. } = self;
-        let version = chunks.get_mut(index / CHUNK).and_then(|chunk| chunk.get_mut(index % CHUNK));
-        let Some(version) = version.filter(|_| still_there) else { return true };
+        let Self { slab, shelf, record_bytes, .. } = self;
+        let Some(version) = slab.get_mut(place).filter(|_| still_there) else { return true };
         let Some(record) = &version.record else { return true };
         if record.fields().namespace == names::SYSTEM {
             return true; // What defines indexes and views is little, and asked for by itself.

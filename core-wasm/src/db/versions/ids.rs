@@ -10,8 +10,9 @@ use core::cell::{Cell, RefCell};
 use crate::codec::hex::VersionId;
 use crate::error::Result;
 
+use super::super::slab::index_of;
 use super::super::table::{Table, Tag};
-use super::{Place, place_index};
+use super::Place;
 
 /// Ids of versions and their places.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ impl Ids {
 
     /// Makes room for those of `count` more versions, `len` being there.
     pub(super) fn reserve(&mut self, len: usize, count: usize) -> Result<()> {
-        let left = self.until.get().map_or(0, |until| len - place_index(until));
+        let left = self.until.get().map_or(0, |until| len - index_of(until));
         self.table.get_mut().reserve(left + count)
     }
 
@@ -45,12 +46,11 @@ impl Ids {
     pub(super) fn catch_up(
         &self,
         budget: usize,
-        len: usize,
+        len: Place,
         id: impl Fn(Place) -> Option<VersionId>,
     ) -> bool {
         let Some(from) = self.until.get() else { return true };
         let budget = Place::try_from(budget).unwrap_or(Place::MAX);
-        let len = Place::try_from(len).unwrap_or(Place::MAX);
         let until = len.min(from.saturating_add(budget));
         let mut table = self.table.borrow_mut();
         for place in from..until {
