@@ -35,8 +35,8 @@ impl<T> Slab<T> {
     /// How many come first that `is_first` holds of, if it holds of none after them. Logarithmic.
     pub(super) fn partition_point(&self, is_first: impl Fn(&T) -> bool) -> usize {
         let chunk = self.chunks.partition_point(|chunk| chunk.last().is_some_and(&is_first));
-        let within = self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(is_first));
-        chunk * CHUNK + within
+        let within = self.chunks.get(chunk).map(|chunk| chunk.partition_point(is_first));
+        within.map_or_else(|| self.len(), |within| chunk * CHUNK + within)
     }
 
     #[inline(always)]
