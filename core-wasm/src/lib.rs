@@ -23,6 +23,7 @@ pub mod codec;
 pub mod db;
 pub mod dispatch;
 pub mod error;
+pub mod float;
 pub mod index;
 pub mod limits;
 pub mod log;

@@ -1,5 +1,7 @@
 //! How much a memory's relevance counts, by its age and its importance.
 
+use crate::float::{larger, smaller};
+
 /// More than rounding takes from a bound, to float32 too.
 const SLACK: f64 = 1.0 + 1e-6;
 
@@ -39,14 +41,14 @@ impl Lift {
     pub(super) fn at_most(&self, written_us: u64, importance: f64) -> f64 {
         let [first, second, third] = self.shares;
         let recency = power_at_most(self.age_us(written_us) * self.half_lives);
-        (first + second * recency + third * importance).min(1.0) * SLACK
+        smaller(first + second * recency + third * importance, 1.0) * SLACK
     }
 
     /// What the factor cannot exceed at any age.
     #[inline]
     pub(super) fn at_any_age(&self, importance: f64) -> f64 {
         let [first, second, third] = self.shares;
-        (first + second + third * importance).min(1.0) * SLACK
+        smaller(first + second + third * importance, 1.0) * SLACK
     }
 
     fn age_us(&self, written_us: u64) -> f64 {
@@ -64,8 +66,8 @@ fn power_at_most(age: f64) -> f64 {
     const BIAS: f64 = 1023.0;
     const FRACTION: f64 = (1_u64 << 52) as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,023")]
-    let bits = ((BIAS - age).max(0.0) * FRACTION) as u64;
-    f64::from_bits(bits).max(f64::MIN_POSITIVE)
+    let bits = (larger(BIAS - age, 0.0) * FRACTION) as u64;
+    larger(f64::from_bits(bits), f64::MIN_POSITIVE)
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@
 //!
 //! # Theory of operation
 //!
-//! Every memory that could be among the best is looked at, and hardly any other.
+//! Every memory that could be among the best is looked at, and hardly any other. "Could" is proven,
+//! but for what one-bit codes tell, of which the odds are known: see [`shortlist`](crate::vector::shortlist).
 //!
 //! 1. A search by vector ranks by `cosine * lift`, which is at most the cosine, so its bounds hold. It
 //!    finds the best [`NEAR_EACH`] for each memory that is wanted. What it leaves out has at most the
@@ -25,8 +26,9 @@
 //! 3. So it is known what share of the ideal score by text another memory needs at least, with what
 //!    vectors can add at most to one that is not among the near ones. The index leaves out the rows
 //!    and words that cannot come to that, as it does in searches. Most of the others cannot be among
-//!    the best either, by age and importance. The rest wait, and are looked at by what they can reach,
-//!    the best first, until no other can be among the best.
+//!    the best either, by age and importance, or are too far away for that: the first step has the
+//!    lead distances of all. The rest wait, and are looked at by what they can reach, the best first,
+//!    until no other can be among the best.
 //!
 //! Since words only add to a score, what is near but left out in the first step, and has no word, is
 //! behind as many as are wanted. The text index knows each row's importance, so that no value is read

@@ -1,5 +1,7 @@
 //! A clause on its way through the rows: what it adds to scores, and what it can add at most.
 
+use crate::float::larger;
+
 use super::Index;
 use super::arena::{Reader, Spot};
 use super::blocks::Block;
@@ -32,7 +34,7 @@ impl<'a> Cursor<'a> {
         for (part, &row) in parts.iter_mut().zip(&rows) {
             let length = lengths.get(row as usize).copied().unwrap_or(0);
             *part = measure.part(*part, length);
-            bound = bound.max(*part);
+            bound = larger(bound, *part);
         }
         Self { bound, source: Source::Listed { rows, parts, at: 0 } }
     }
@@ -40,7 +42,7 @@ impl<'a> Cursor<'a> {
     /// Of a term, where every field weighs 1.
     pub(super) fn word(index: &'a Index, term: u32, measure: Measure) -> Self {
         let postings = Postings::new(index, term, measure);
-        let bound = postings.blocks.iter().fold(0.0_f64, |bound, block| bound.max(block.bound));
+        let bound = postings.blocks.iter().fold(0.0_f64, |bound, block| larger(bound, block.bound));
         Self { bound, source: Source::Word(postings) }
     }
 
@@ -220,7 +222,7 @@ impl<'a> Postings<'a> {
         self.skip_blocks(start);
         let ahead = self.blocks.get(self.block..).unwrap_or_default();
         let within = ahead.iter().take_while(|block| block.base < end);
-        within.fold(0.0, |bound, block| bound.max(block.bound))
+        within.fold(0.0, |bound, block| larger(bound, block.bound))
     }
 
     #[inline(never)]

@@ -10,6 +10,8 @@
 
 use hashbrown::HashTable;
 
+use crate::float::smaller;
+
 use super::bitmap;
 use super::cursor::Cursor;
 use super::fields::Weights;
@@ -99,7 +101,7 @@ impl Collect for Judged<'_> {
 }
 
 fn share(score: f64, ideal: f64) -> f64 {
-    if ideal > 0.0 { (score / ideal).min(1.0) } else { 0.0 }
+    if ideal > 0.0 { smaller(score / ideal, 1.0) } else { 0.0 }
 }
 
 /// What a search comes to.

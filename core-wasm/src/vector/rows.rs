@@ -24,6 +24,8 @@ mod coding;
 
 use std::collections::TryReserveError;
 
+use crate::float::{larger, smaller};
+
 use super::chunk::{Chunk, Facts, Shape, bytes_per_row};
 use super::rotation::Rotation;
 use super::{BadVector, MAX_DIM, Metric, bitmap, kernels, lead};
@@ -216,7 +218,7 @@ impl Rows {
     /// Makes a row that was checked live and current.
     fn show(&mut self, row: u32, codes: Codes) {
         let norm = self.facts(row).norm;
-        self.norms = (self.norms.0.min(norm), self.norms.1.max(norm));
+        self.norms = (smaller(self.norms.0, norm), larger(self.norms.1, norm));
         bitmap::set(&mut self.live, row, true);
         bitmap::set(&mut self.current, row, true);
         self.live_count += 1;

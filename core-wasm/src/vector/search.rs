@@ -95,6 +95,7 @@ pub struct Answer {
 /// constants of 20 ns (exact) and 1 ns (quantised) a row of 384 dimensions; by graph some thousand
 /// similarities, growing as log n.
 pub fn search(rows: &Rows, query: &Query, request: &Request<'_>, scratch: &mut Scratch) -> Answer {
+    scratch.clear();
     let mut top = TopK::new(request.k, request.threshold, request.tie).weighed(request.weigh);
     let bits = match request.filter {
         Filter::Current => rows.current(),

@@ -10,6 +10,8 @@
 //!    standard deviations four times in a hundred, past its weighted distance by `WEIGHTED_DEVIATIONS`
 //!    five times; nearer rows, far more rarely. Search all rows within both cuts exactly. The weighted
 //!    distance is the lead distance and what the rest of the code adds.
+//! 3. Where rows are ranked by more than their cosine, each has a factor of at most 1, so it must be
+//!    the nearer the less it weighs: both cuts are its own.
 //!
 //! The list grows where hits are far away and shrinks where they are near, so recall holds for
 //! embeddings unlike those it was measured on. See `lead` and `sketch` for the statistics.
@@ -17,6 +19,7 @@
 use super::chunk::BLOCK_ROWS;
 use super::exact;
 use super::lead::FARTHEST;
+use super::sketch::Sketch;
 use super::{Query, Rows, TopK, bitmap, kernels};
 
 /// The least length of the first list.
@@ -29,9 +32,17 @@ const PROBES: usize = 10;
 const LEAD_DEVIATIONS: f32 = 1.75;
 /// The same, of its weighted distance.
 const WEIGHTED_DEVIATIONS: f32 = 1.6;
+/// How many standard deviations nearer than its cosine tells a row is not expected to lie at all.
+const BOUND_DEVIATIONS: f32 = 3.0;
 /// One row in this many is sampled for the first cut, in blocks of [`SAMPLE_BLOCK`].
 const SAMPLE_EVERY: usize = 16;
 const SAMPLE_BLOCK: usize = 16;
+/// From this many rows in a search on, the cosines that lead distances tell are worth finding out.
+const BOUNDED_ROWS: usize = 8_192;
+/// From this many rows in a list on, cuts of their own are.
+const LIGHT_ROWS: usize = 512;
+/// Factors of rows are told apart to one in this many.
+const FACTOR_STEPS: usize = 16;
 /// The distance given to rows that a filter leaves out.
 const OUT: u8 = FARTHEST + 1;
 
@@ -41,7 +52,26 @@ pub struct Scratch {
     distances: Vec<u8>,
     list: Vec<u32>,
     weighted: Vec<(u32, u32)>,
+    /// Of each lead distance, the cosine that rows there hardly ever exceed.
+    cosines: Vec<f32>,
     pub(super) walk: super::hnsw::Walk,
+}
+
+impl Scratch {
+    /// Forgets the last search.
+    pub(super) fn clear(&mut self) {
+        self.distances.clear();
+    }
+
+    /// A cosine that a row exceeds once in a thousand times at most, by its lead distance in the last
+    /// search, if that was a weighed one of many rows; else infinity.
+    #[must_use]
+    #[inline]
+    pub fn cosine_at_most(&self, row: u32) -> f32 {
+        let distance = self.distances.get(row as usize);
+        let cosine = distance.and_then(|distance| self.cosines.get(usize::from(*distance)));
+        cosine.copied().unwrap_or(f32::INFINITY)
+    }
 }
 
 /// Offers to `top` the rows of both bitmaps that are likely among the best `k`; `among` is how many
@@ -57,7 +87,7 @@ pub fn scan(
     top: &mut TopK<'_>,
 ) -> bool {
     let end = (rows.end() as usize).next_multiple_of(BLOCK_ROWS);
-    let Scratch { distances, list, weighted, .. } = scratch;
+    let Scratch { distances, list, weighted, cosines, .. } = scratch;
     let sketch = query.sketch(rows);
     distances.clear();
     weighted.clear();
@@ -66,6 +96,10 @@ pub fn scan(
     }
     distances.resize(end, 0);
     rows.add_lead_distances(sketch.lead().tables(), distances);
+    cosines.clear();
+    if top.is_weighed() && among >= BOUNDED_ROWS {
+        sketch.lead().cosines(BOUND_DEVIATIONS, cosines);
+    }
     mask(distances, a, b);
     let wanted = (FIRST + FIRST_FACTOR * k).min(among);
     let mut first = first_cut(distances, wanted);
@@ -94,6 +128,9 @@ pub fn scan(
     if second > first {
         list.clear();
         collect(distances, first + 1, second, list);
+        if top.is_weighed() && list.len() >= LIGHT_ROWS {
+            leave_out_light(distances, sketch, top, list);
+        }
         weigh(rows, query, distances, list, weighted);
     }
     let left = weighted.drain(..).filter(|&(weight, row)| {
@@ -103,6 +140,20 @@ pub fn scan(
     let left = list_of(left, list);
     exact::scan_rows(rows, query, left, top);
     true
+}
+
+/// Takes off a list the rows that are too far away for how little they weigh.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1")]
+fn leave_out_light(distances: &[u8], sketch: &Sketch, top: &TopK<'_>, list: &mut Vec<u32>) {
+    let farthest: [u8; FACTOR_STEPS + 1] = core::array::from_fn(|step| {
+        let cosine = top.floor_at((step + 1) as f32 / FACTOR_STEPS as f32);
+        sketch.lead().distance_at(cosine, LEAD_DEVIATIONS)
+    });
+    list.retain(|&row| {
+        let step = (top.most(row) * FACTOR_STEPS as f32) as usize;
+        distances.get(row as usize) <= farthest.get(step.min(FACTOR_STEPS))
+    });
 }
 
 /// Appends the rows of a list with their weighted distances.

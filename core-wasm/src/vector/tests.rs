@@ -175,11 +175,12 @@ impl Weigh for Halving {
 #[test]
 fn a_weighed_search_ranks_by_weight() {
     let mut scratch = Scratch::default();
-    let (rows, mut random) = filled(Metric::Cosine, 128, 8_000, Codes::Now);
-    let (mut missed, mut wanted) = (0, 0);
+    let (rows, mut random) = filled(Metric::Cosine, 128, 9_000, Codes::Now);
+    let (mut missed, mut wanted, mut over) = (0, 0, 0);
     for _ in 0..50 {
         let query = Query::new(&rows, &random.clustered(128)).unwrap();
-        let mut expected = oracle(&rows, &query, |row| !row.is_multiple_of(5), 8_000);
+        let mut expected = oracle(&rows, &query, |row| !row.is_multiple_of(5), 9_000);
+        let cosines = expected.clone();
         expected
             .iter_mut()
             .filter(|hit| hit.row.is_multiple_of(3))
@@ -195,13 +196,18 @@ fn a_weighed_search_ranks_by_weight() {
             let hits = search(&rows, &query, &request, &mut scratch).hits;
             if mode == Mode::Exact {
                 assert_eq!(hits, expected);
+                assert_eq!(scratch.cosine_at_most(1), f32::INFINITY, "of no distances");
             } else {
+                let at_most = |hit: &&Hit| hit.score > scratch.cosine_at_most(hit.row);
+                over += cosines.iter().filter(at_most).count();
+                assert_eq!(scratch.cosine_at_most(rows.end() + 99), f32::INFINITY);
                 missed += expected.iter().filter(|hit| !hits.contains(hit)).count();
                 wanted += expected.len();
             }
         }
     }
     assert!(missed * 50 <= wanted, "{missed} of {wanted}");
+    assert!(over * 1_000 <= 50 * 7_200, "{over} of {}", 50 * 7_200);
 }
 
 #[test]

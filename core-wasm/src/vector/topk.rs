@@ -66,6 +66,25 @@ impl<'a> TopK<'a> {
         self.floor
     }
 
+    /// Whether rows are ranked by something else than their scores.
+    #[must_use]
+    pub fn is_weighed(&self) -> bool {
+        self.weigh.is_some()
+    }
+
+    /// A factor, at most 1, with which no positive score of the row weighs less than it does.
+    #[must_use]
+    #[inline(always)]
+    pub fn most(&self, row: u32) -> f32 {
+        self.weigh.map_or(1.0, |weigh| weigh.most(row))
+    }
+
+    /// What rows must score to have a chance if no factor of theirs is more than this.
+    #[must_use]
+    pub fn floor_at(&self, most: f32) -> f32 {
+        self.floor.max(self.worst / most)
+    }
+
     /// Whether a row whose score is no more than `bound` weighs too little to be one of the best.
     #[must_use]
     #[inline(always)]

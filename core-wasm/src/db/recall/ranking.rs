@@ -11,6 +11,7 @@ use super::super::vectors::{Near, Vectors};
 use super::super::versions::{Place, Versions};
 use super::best::{Best, Ranked};
 use super::{Recall, SLACK};
+use crate::float::{larger, smaller};
 use crate::query::Filter;
 use crate::text::Judge;
 
@@ -117,18 +118,21 @@ impl<'a> Ranking<'a> {
         if most < self.best.floor() || !self.asked.places.contains(&place) {
             return;
         }
-        let waiting = Waiting { most, by_text, place, importance, lift };
-        if self.near.is_some() && version.vector().is_some() {
-            self.waiting.push(waiting);
-        } else {
-            self.look_at(&waiting);
+        let Some((held, near)) = version.vector().zip(self.near) else {
+            self.look_at(&Waiting { most, by_text, place, importance, lift });
+            return;
+        };
+        let likely = f64::from(self.vectors.cosine_hardly_over(held, near));
+        let most = smaller(most, self.relevance(by_text, likely) * lift * SLACK);
+        if most >= self.best.floor() {
+            self.waiting.push(Waiting { most, by_text, place, importance, lift });
         }
     }
 
     /// What one that is not among the near ones can reach.
     #[inline(always)]
     fn most(&self, by_text: f64, lift: f64) -> f64 {
-        (1.0 - self.share) * by_text * lift + self.beyond.max(self.far * lift)
+        (1.0 - self.share) * by_text * lift + larger(self.beyond, self.far * lift)
     }
 
     /// Finds out the score of a memory that is not among the near ones.
