@@ -11,7 +11,8 @@
 //!    five times; nearer rows, far more rarely. Search all rows within both cuts exactly. The weighted
 //!    distance is the lead distance and what the rest of the code adds.
 //! 3. Where rows are ranked by more than their cosine, each has a factor of at most 1, so it must be
-//!    the nearer the less it weighs: both cuts are its own.
+//!    the nearer the less it weighs: both cuts are its own. They are closer (`WEIGHED_DEVIATIONS`), since
+//!    such a search finds more than is wanted, of which the last may be missed.
 //!
 //! The list grows where hits are far away and shrinks where they are near, so recall holds for
 //! embeddings unlike those it was measured on. See `lead` and `sketch` for the statistics.
@@ -32,6 +33,9 @@ const PROBES: usize = 10;
 const LEAD_DEVIATIONS: f32 = 1.75;
 /// The same, of its weighted distance.
 const WEIGHTED_DEVIATIONS: f32 = 1.6;
+/// Both, where rows are ranked by more than their cosines. Who does that wants the best of them alone,
+/// and those that lie at a cut are the last.
+const WEIGHED_DEVIATIONS: f32 = 1.25;
 /// How many standard deviations nearer than its cosine tells a row is not expected to lie at all.
 const BOUND_DEVIATIONS: f32 = 3.0;
 /// One row in this many is sampled for the first cut, in blocks of [`SAMPLE_BLOCK`].
@@ -89,6 +93,11 @@ pub fn scan(
     let end = (rows.end() as usize).next_multiple_of(BLOCK_ROWS);
     let Scratch { distances, list, weighted, cosines, .. } = scratch;
     let sketch = query.sketch(rows);
+    let (lead_deviations, weighted_deviations) = if top.is_weighed() {
+        (WEIGHED_DEVIATIONS, WEIGHED_DEVIATIONS)
+    } else {
+        (LEAD_DEVIATIONS, WEIGHTED_DEVIATIONS)
+    };
     distances.clear();
     weighted.clear();
     if distances.try_reserve(end).is_err() {
@@ -122,8 +131,8 @@ pub fn scan(
         (FARTHEST, u32::MAX)
     } else {
         let cosine = query.least_cosine(top.floor(), rows.norms());
-        let heaviest = sketch.weighted_distance_at(cosine, WEIGHTED_DEVIATIONS);
-        (sketch.lead().distance_at(cosine, LEAD_DEVIATIONS), heaviest)
+        let heaviest = sketch.weighted_distance_at(cosine, weighted_deviations);
+        (sketch.lead().distance_at(cosine, lead_deviations), heaviest)
     };
     if second > first {
         list.clear();
@@ -134,7 +143,7 @@ pub fn scan(
         weigh(rows, query, distances, list, weighted);
     }
     let left = weighted.drain(..).filter(|&(weight, row)| {
-        let cosine = || sketch.cosine_at(weight, WEIGHTED_DEVIATIONS);
+        let cosine = || sketch.cosine_at(weight, weighted_deviations);
         weight <= heaviest && !top.outweighs(row, cosine())
     });
     let left = list_of(left, list);
@@ -148,7 +157,7 @@ pub fn scan(
 fn leave_out_light(distances: &[u8], sketch: &Sketch, top: &TopK<'_>, list: &mut Vec<u32>) {
     let farthest: [u8; FACTOR_STEPS + 1] = core::array::from_fn(|step| {
         let cosine = top.floor_at((step + 1) as f32 / FACTOR_STEPS as f32);
-        sketch.lead().distance_at(cosine, LEAD_DEVIATIONS)
+        sketch.lead().distance_at(cosine, WEIGHED_DEVIATIONS)
     });
     list.retain(|&row| {
         let step = (top.most(row) * FACTOR_STEPS as f32) as usize;

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 
 _T = TypeVar("_T")
+LONG_SECONDS: Final = 0.004
+"""What is expected to take longer goes to a worker thread. The way there and back takes some tenths
+of a millisecond, where processors sleep in between."""
 LONG_BYTES: Final = 256 * 1024
 """A value, batch or answer with more bytes than this is put or taken apart on a worker thread."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from koru_delta import _json
 from koru_delta import _protocol as op
 from koru_delta._arguments import PLAIN, check_text, where_bytes
-from koru_delta._operations.base import LONG_BYTES, Operations
+from koru_delta._operations.base import LONG_BYTES, LONG_SECONDS, Operations
 from koru_delta._protocol import NOW, REPLY_TRUE, Reply
 from koru_delta._query_arguments import (
     OrderBy,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from koru_delta._times import Time
     from koru_delta.config import Config
 
-_LONG_SECONDS: Final = 0.002
 _REMEMBERED: Final = 256
 _DICT: Final[Any] = dict
 """To compare types with, by which a type checker is not to narrow what it knows."""
@@ -78,7 +77,7 @@ class TimedReads(Operations):
             return None
         start = perf_counter()
         reply = self._session.try_call(opcode, request)
-        if perf_counter() - start > _LONG_SECONDS:
+        if perf_counter() - start > LONG_SECONDS:
             self._quick.discard(kind)
         return reply
 
@@ -86,7 +85,7 @@ class TimedReads(Operations):
         self, kind: tuple[object, ...], opcode: int, request: bytes
     ) -> Reply:
         reply, seconds = await self._answer_later(opcode, request)
-        if seconds <= _LONG_SECONDS:
+        if seconds <= LONG_SECONDS:
             if len(self._quick) >= _REMEMBERED:
                 self._quick.clear()
             self._quick.add(kind)
@@ -176,7 +175,7 @@ class Querying(TimedReads):
             return None
         start = perf_counter()
         reply = self._session.try_ask(op.QUERY, namespace, payload)
-        if perf_counter() - start > _LONG_SECONDS:
+        if perf_counter() - start > LONG_SECONDS:
             self._quick.discard(kind)
         return None if reply is None or reply[0] else reply[2]
 

@@ -17,6 +17,7 @@ from koru_delta._arguments import (
     where_bytes,
     with_progress,
 )
+from koru_delta._operations.base import LONG_SECONDS
 from koru_delta._operations.writing import Writing
 from koru_delta._protocol import FLAG_KEEP, REPLY_TRUE
 from koru_delta._replies import raise_error
@@ -29,10 +30,8 @@ from koru_delta.errors import KeyNotFoundError, ValidationError
 if TYPE_CHECKING:
     from koru_delta._times import Time
 
-_LONG_SEARCH_SECONDS: Final = 0.004
-"""Searches that are expected to take longer go to a worker thread."""
 _LONG_ROWS: Final = 256
-"""And more rows than this are converted there."""
+"""More rows than this are converted on a worker thread."""
 _MAX_QUERIES: Final = 10_000
 
 
@@ -241,7 +240,7 @@ class Vectors(Writing):
         session = self._session
         request = session.request(space, "", as_of, options, payload, 0, 0, vector)
         start = perf_counter()
-        is_long = queries * self._search_seconds > _LONG_SEARCH_SECONDS
+        is_long = queries * self._search_seconds > LONG_SECONDS
         reply = None if is_long else session.try_call(op.SIMILAR, request)
         if reply is None:
             reply, seconds = await self._answer_later(op.SIMILAR, request)
