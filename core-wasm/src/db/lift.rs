@@ -5,7 +5,11 @@ use crate::float::{larger, smaller};
 /// More than rounding takes from a bound, to float32 too.
 const SLACK: f64 = 1.0 + 1e-6;
 
+/// A bound found at one time holds for so long after it: this part of the half-life.
+const STAYS: f64 = 1.0 / 64.0;
+
 /// Weights and half-life of a recall.
+#[derive(Clone, Copy)]
 pub(super) struct Lift {
     weights: [f64; 3],
     now_us: u64,
@@ -42,6 +46,13 @@ impl Lift {
         let [first, second, third] = self.shares;
         let recency = power_at_most(self.age_us(written_us) * self.half_lives);
         smaller(first + second * recency + third * importance, 1.0) * SLACK
+    }
+
+    /// Whether what [`Lift::at_most`] says here holds there, and is little more: factors only fall.
+    pub(super) fn covers(&self, later: &Self) -> bool {
+        let same = self.weights == later.weights && self.half_life_us == later.half_life_us;
+        same && later.now_us >= self.now_us
+            && later.age_us(self.now_us) <= self.half_life_us * STAYS
     }
 
     /// What the factor cannot exceed at any age.

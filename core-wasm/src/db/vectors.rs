@@ -22,7 +22,7 @@ use filters::Filters;
 
 pub(super) use search::Near;
 pub use search::{Found, Similar};
-use weighing::Facts;
+use weighing::Known;
 pub(super) use weighing::Weighing;
 
 /// Where a version's vector is.
@@ -54,8 +54,7 @@ struct Set {
     /// The version of each row.
     places: Vec<Place>,
     filters: Filters,
-    /// What recalls asked for of each row's version.
-    facts: Vec<Facts>,
+    known: Known,
     /// How the last search went.
     path: Option<Path>,
 }
@@ -152,7 +151,7 @@ impl Vectors {
             set.rows = Rows::new(self.metric, dimension);
             set.graph = set.graph.take().map(|_| Hnsw::default());
             set.filters.forget_all();
-            set.facts.clear();
+            set.known.clear();
             return Ok(index);
         }
         let set = Set {
@@ -162,7 +161,7 @@ impl Vectors {
             graph: (self.mode == Mode::Hnsw).then(Hnsw::default),
             places: Vec::new(),
             filters: Filters::default(),
-            facts: Vec::new(),
+            known: Known::default(),
             path: None,
         };
         let index = self.sets.len();
@@ -276,9 +275,7 @@ impl Vectors {
                 *slot = place;
             }
             set.filters.revisit(at.row);
-            if let Some(known) = set.facts.get_mut(row) {
-                *known = Facts::UNKNOWN;
-            }
+            set.known.forget(row);
             if let Some(timestamp) = timestamp {
                 self.pending.push_back(Change { timestamp, at, added: true });
             }
@@ -363,7 +360,7 @@ impl Vectors {
                 bytes: set.rows.bytes()
                     + graph.map_or(0, Hnsw::bytes)
                     + 4 * set.places.capacity()
-                    + size_of::<Facts>() * set.facts.capacity(),
+                    + set.known.bytes(),
                 path: set.path.map(|path| match path {
                     Path::Exact => "exact",
                     Path::Quantized => "quantized",

@@ -47,3 +47,68 @@ fn memories_of_one_moment_of_the_clock_are_ranked_by_their_age() {
     let (keys, recency) = recalled(&mut db, TIME + 4 + 1_000_000, NOW);
     assert_eq!((keys.as_str(), recency), ("debca", 0.5), "a half-life after the last");
 }
+
+/// A memory at a time, with a vector at an angle.
+fn remember(db: &mut Database, now_us: u64, number: u64, importance: u64) {
+    db.clear_journal();
+    let value = format!(r#"{{"content": "entry {number}", "importance": 0.{importance}}}"#);
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let angle = (number % 50) as f32 / 200.0;
+    let vector = [angle.cos(), angle.sin(), 0.0, 0.0].map(f32::to_le_bytes);
+    let key = format!("{number}");
+    let draft = Draft { vector: vector.as_flattened(), ..Draft::json("m", &key, value.as_bytes()) };
+    db.put(Write { now_us, synced_sequence: 0 }, &draft, None).unwrap();
+    db.acknowledge(u64::MAX);
+}
+
+/// What is kept from one question for the next never shows, whatever was written or asked between them.
+#[test]
+fn recalls_do_not_depend_on_what_was_asked_before() {
+    let mut writes: Vec<(u64, u64, u64)> = (0..300).map(|n| (TIME + n, n, n * 7 % 10)).collect();
+    let filled = |writes: &[(u64, u64, u64)]| {
+        let mut db = Database::create(&Options::default());
+        for (time, number, importance) in writes {
+            remember(&mut db, *time, *number, *importance);
+        }
+        db
+    };
+    let mut asked = filled(&writes);
+    let mut now_us = TIME + 300;
+    for step in 0..120_u64 {
+        // Now and then a write; a question again, later, of the past, or with another half-life.
+        now_us += [0, 10, 1_000, 400_000][(step * step % 7 % 4) as usize];
+        if step % 3 == 0 {
+            let write = (now_us, step * 37 % 320, step % 10);
+            writes.push(write);
+            remember(&mut asked, write.0, write.1, write.2);
+            now_us += 1;
+        }
+        let at = if step % 5 == 4 { (now_us - 500_000).max(TIME + 200) } else { NOW };
+        let recall = Recall {
+            search: TextSearch {
+                namespace: "m",
+                text: "7 entry",
+                fields: None,
+                top_k: 10,
+                filter: None,
+                at,
+            },
+            query: Some(&[1.0, 0.1, 0.0, 0.0]),
+            model: None,
+            written: 0..=u64::MAX,
+            min_relevance: 0.0,
+            now_us: if at == NOW { now_us } else { at },
+            half_life_us: if step % 11 == 10 { 1e4 } else { 1e5 },
+            weights: [1.0, 0.8, 0.9],
+            vector_share: 0.6,
+            min_cosine: 0.3,
+        };
+        let found = |db: &mut Database| -> Vec<(String, f64)> {
+            let found = db.recall(&recall).unwrap();
+            found.iter().map(|one| (one.record.fields().key.to_owned(), one.score)).collect()
+        };
+        let expected = found(&mut filled(&writes));
+        assert_eq!(expected.len(), 10);
+        assert_eq!(found(&mut asked), expected, "at step {step}");
+    }
+}

@@ -12,7 +12,7 @@ use crate::vector::{self, Filter, Hit, Mode, Query, bitmap};
 use super::super::Database;
 use super::super::query::{Narrowed, Select, is_selected};
 use super::super::versions::{Place, Version, Versions};
-use super::weighing::{Facts, Weigher, Weighing};
+use super::weighing::Weighing;
 use super::{At, Set, Vectors, other_dimension, refuse};
 
 /// What to search for.
@@ -270,10 +270,8 @@ impl Vectors {
         let mode = if similar.exact { Mode::Exact } else { self.mode };
         let Self { sets, scratch, .. } = self;
         let Some(set) = sets.get_mut(index) else { return Ok((Vec::new(), None)) };
-        if let Some(weighing) = weighing {
-            set.read_facts(weighing.number, versions);
-        }
-        let Set { rows, graph, places, filters, facts, path, .. } = set;
+        let Set { rows, graph, places, filters, known, path, .. } = set;
+        let weigher = weighing.map(|weighing| known.weigher(weighing, places, versions));
         let query = if weighing.is_some() { Query::cosine } else { Query::new };
         let query = query(rows, similar.query).map_err(|bad| refuse(&bad))?;
         let mut visible = past;
@@ -311,7 +309,6 @@ impl Vectors {
         }
         let seen = visible.as_deref().map_or(Filter::Current, Filter::Bitmap);
         let tie = |one: u32, other: u32| key_order(places, versions, one, other);
-        let weigher = weighing.map(|weighing| Weigher { weighing, places, facts, versions });
         let answer = vector::search(
             rows,
             &query,
@@ -333,18 +330,6 @@ impl Vectors {
 }
 
 impl Set {
-    /// Reads what weighs the rows that came since that was last read, as far as there is memory for it.
-    fn read_facts(&mut self, number: &dyn Fn(Place) -> Option<f64>, versions: &Versions) {
-        let fresh = self.places.get(self.facts.len()..).unwrap_or_default();
-        if self.facts.try_reserve(fresh.len()).is_ok() {
-            let read = |place: &Place| {
-                let version = versions.get(*place).filter(|_| versions.is_here(*place))?;
-                Some(Facts { timestamp: version.timestamp, number: number(*place)? })
-            };
-            self.facts.extend(fresh.iter().map(|place| read(place).unwrap_or(Facts::UNKNOWN)));
-        }
-    }
-
     fn place(&self, row: u32) -> Option<u32> {
         self.places.get(usize::try_from(row).ok()?).copied()
     }

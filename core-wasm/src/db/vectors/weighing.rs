@@ -26,23 +26,112 @@ impl Weighing<'_> {
 
 /// What weighs a version. Kept by row: those of versions lie far apart.
 #[derive(Clone, Copy)]
-pub(super) struct Facts {
+struct Facts {
     /// When it was written.
-    pub(super) timestamp: u64,
+    timestamp: u64,
     /// Its number; NaN if nothing of it is known yet.
-    pub(super) number: f64,
+    number: f64,
 }
 
 impl Facts {
-    pub(super) const UNKNOWN: Self = Self { timestamp: 0, number: f64::NAN };
+    const UNKNOWN: Self = Self { timestamp: 0, number: f64::NAN };
+}
+
+/// What is known of the rows of a set, for weighing them.
+#[derive(Default)]
+pub(super) struct Known {
+    facts: Vec<Facts>,
+    /// What a row weighs at most: one more than this, over 256. As far as it was found out.
+    bounds: Vec<u8>,
+    /// What the bounds hold for.
+    lift: Option<Lift>,
+    /// That of the last search.
+    last: Option<Lift>,
+}
+
+impl Known {
+    /// Weighs the rows. Reads what came since that was last done, as far as there is memory for it.
+    pub(super) fn weigher<'a>(
+        &'a mut self,
+        weighing: &'a Weighing<'a>,
+        places: &'a [Place],
+        versions: &'a Versions,
+    ) -> Weigher<'a> {
+        self.read(weighing.number, places, versions);
+        let bounds: &[u8] = if self.bound(weighing.lift) { &self.bounds } else { &[] };
+        Weigher { weighing, places, facts: &self.facts, bounds, versions }
+    }
+
+    /// Nothing is known of a row any more.
+    pub(super) fn forget(&mut self, row: usize) {
+        if let Some(facts) = self.facts.get_mut(row) {
+            *facts = Facts::UNKNOWN;
+        }
+        if let Some(bound) = self.bounds.get_mut(row) {
+            *bound = u8::MAX;
+        }
+    }
+
+    /// Nothing is known of any.
+    pub(super) fn clear(&mut self) {
+        self.facts.clear();
+        self.bounds.clear();
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Facts>() * self.facts.capacity() + self.bounds.capacity()
+    }
+
+    fn read(
+        &mut self,
+        number: &dyn Fn(Place) -> Option<f64>,
+        places: &[Place],
+        versions: &Versions,
+    ) {
+        let fresh = places.get(self.facts.len()..).unwrap_or_default();
+        if self.facts.try_reserve(fresh.len()).is_ok() {
+            let read = |place: &Place| {
+                let version = versions.get(*place).filter(|_| versions.is_here(*place))?;
+                Some(Facts { timestamp: version.timestamp, number: number(*place)? })
+            };
+            self.facts.extend(fresh.iter().map(|place| read(place).unwrap_or(Facts::UNKNOWN)));
+        }
+    }
+
+    /// Brings the bounds up to date; whether they hold. Of rows that are weighed again and again alike,
+    /// a byte each takes far less time than weighing them.
+    fn bound(&mut self, lift: &Lift) -> bool {
+        let covers = |before: Option<Lift>| before.is_some_and(|before| before.covers(lift));
+        if !covers(self.lift) {
+            // All of them for one search would cost more than they spare.
+            if !covers(self.last.replace(*lift)) {
+                return false;
+            }
+            self.bounds.clear();
+            self.lift = Some(*lift);
+        }
+        self.last = Some(*lift);
+        let fresh = self.facts.get(self.bounds.len()..).unwrap_or_default();
+        let lift = self.lift.as_ref().unwrap_or(lift);
+        if self.bounds.try_reserve(fresh.len()).is_ok() {
+            self.bounds.extend(fresh.iter().map(|facts| bound_of(lift, *facts)));
+        }
+        true
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 256, saturating")]
+fn bound_of(lift: &Lift, Facts { timestamp, number }: Facts) -> u8 {
+    if number.is_nan() { u8::MAX } else { (lift.at_most(timestamp, number) * 256.0) as u8 }
 }
 
 /// Ranks the rows of a set.
 pub(super) struct Weigher<'a> {
-    pub(super) weighing: &'a Weighing<'a>,
-    pub(super) places: &'a [Place],
-    pub(super) facts: &'a [Facts],
-    pub(super) versions: &'a Versions,
+    weighing: &'a Weighing<'a>,
+    places: &'a [Place],
+    facts: &'a [Facts],
+    bounds: &'a [u8],
+    versions: &'a Versions,
 }
 
 impl Weigher<'_> {
@@ -75,6 +164,9 @@ impl vector::Weigh for Weigher<'_> {
 
     #[inline]
     fn most(&self, row: u32) -> f32 {
+        if let Some(bound) = self.bounds.get(row as usize) {
+            return f32::from(u16::from(*bound) + 1) / 256.0;
+        }
         let bound = |facts: Facts| self.weighing.lift.at_most(facts.timestamp, facts.number);
         let most = self.facts(row).map_or(1.0, bound);
         #[expect(clippy::cast_possible_truncation, reason = "with a slack")]
