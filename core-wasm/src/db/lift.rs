@@ -27,7 +27,7 @@ impl Lift {
         let sum: f64 = weights.iter().sum();
         let shares = weights.map(|weight| weight / sum);
         // Finite, so that no age at all stays none.
-        let half_lives = half_life_us.recip().min(f64::MAX);
+        let half_lives = smaller(half_life_us.recip(), f64::MAX);
         Self { weights, now_us, half_life_us, shares, half_lives }
     }
 
@@ -36,7 +36,7 @@ impl Lift {
         let recency = (-(self.age_us(written_us) / self.half_life_us)).exp2();
         let [first, second, third] = self.weights;
         let mean = (first + second * recency + third * importance) / (first + second + third);
-        (mean.min(1.0), recency)
+        (smaller(mean, 1.0), recency)
     }
 
     /// What the factor cannot exceed, give or take nothing: it is at most a hundredth more, and found

@@ -37,6 +37,7 @@
 use core::ops::{Range, RangeInclusive};
 
 use crate::error::{Error, Kind, Result};
+use crate::float::{larger, smaller};
 use crate::limits::MAX_TOP_K;
 use crate::log::record::Record;
 use crate::query::{Field, Filter};
@@ -214,8 +215,8 @@ impl<'a> Recall<'a> {
     /// What a memory that has none of the words must have for a cosine.
     fn least_cosine(&self) -> f64 {
         // A little less, so that rounding leaves out none of the relevance that is asked for.
-        let relevant = self.min_relevance / self.share().max(f64::MIN_POSITIVE) / SLACK;
-        self.min_cosine.max(relevant.min(2.0))
+        let relevant = self.min_relevance / larger(self.share(), f64::MIN_POSITIVE) / SLACK;
+        larger(self.min_cosine, smaller(relevant, 2.0))
     }
 
     fn lift(&self) -> Lift {

@@ -6,6 +6,8 @@
 //! with the shortest document of those that have it more often, bound all of them. (Block-max
 //! indexes: Ding and Suel, 2011.)
 
+use crate::float::larger;
+
 use super::NoMemory;
 use super::arena::{Arena, Spot, Stream};
 
@@ -49,7 +51,7 @@ impl Extremes {
             return once;
         }
         let most = if self.most == u16::MAX { f64::MAX } else { f64::from(self.most) };
-        once.max(score(most, f64::from(self.more)))
+        larger(once, score(most, f64::from(self.more)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! BM25: what a match adds to a document's score.
 
+use crate::float::larger;
+
 /// How fast more occurrences of a word stop to matter.
 const K1: f64 = 1.2;
 /// How much long documents are held back.
@@ -21,7 +23,7 @@ impl Measure {
     pub(super) fn new(documents: u64, words: u64) -> Self {
         let documents = documents as f64;
         // A match means that there is a word, so where it counts the average is not zero.
-        let per_word = K1 * B / (words as f64 / documents.max(1.0));
+        let per_word = K1 * B / (words as f64 / larger(documents, 1.0));
         Self { documents, per_word, most: 0.0, rounder: 0.0 }
     }
 

@@ -2,6 +2,8 @@
 
 use core::cell::OnceCell;
 
+use crate::float::smaller;
+
 use super::quantize::{self, QueryCodes};
 use super::sketch::Sketch;
 use super::{BadVector, Metric, Rows, kernels};
@@ -131,7 +133,7 @@ impl Query {
             Metric::Dot => score / (norm * self.norm),
             Metric::L2 => (self.norm * self.norm + norm * norm + score) / (2.0 * norm * self.norm),
         };
-        at(norms.0).min(at(norms.1))
+        smaller(at(norms.0), at(norms.1))
     }
 
     /// Whether the query has a direction, so that one-bit codes tell something.

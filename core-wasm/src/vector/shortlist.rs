@@ -43,6 +43,8 @@ const SAMPLE_EVERY: usize = 16;
 const SAMPLE_BLOCK: usize = 16;
 /// From this many rows in a search on, the cosines that lead distances tell are worth finding out.
 const BOUNDED_ROWS: usize = 8_192;
+/// And they are told to one in this many.
+const COSINE_STEPS: usize = 32;
 /// From this many rows in a list on, cuts of their own are.
 const LIGHT_ROWS: usize = 512;
 /// Factors of rows are told apart to one in this many.
@@ -56,8 +58,9 @@ pub struct Scratch {
     distances: Vec<u8>,
     list: Vec<u32>,
     weighted: Vec<(u32, u32)>,
-    /// Of each lead distance, the cosine that rows there hardly ever exceed.
-    cosines: Vec<f32>,
+    /// The lead distances that rows with a cosine of 0, and more by one in [`COSINE_STEPS`] each, hardly
+    /// ever exceed.
+    within: [u8; COSINE_STEPS],
     pub(super) walk: super::hnsw::Walk,
 }
 
@@ -72,10 +75,16 @@ impl Scratch {
     #[must_use]
     #[inline]
     pub fn cosine_at_most(&self, row: u32) -> f32 {
-        let distance = self.distances.get(row as usize);
-        let cosine = distance.and_then(|distance| self.cosines.get(usize::from(*distance)));
-        cosine.copied().unwrap_or(f32::INFINITY)
+        let distance = self.distances.get(row as usize).filter(|distance| **distance != OUT);
+        let step = distance.and_then(|distance| self.within.iter().position(|to| to < distance));
+        step.map_or(f32::INFINITY, cosine_of)
     }
+}
+
+/// The cosine of a step of [`Scratch::within`].
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+fn cosine_of(step: usize) -> f32 {
+    step as f32 / COSINE_STEPS as f32
 }
 
 /// Offers to `top` the rows of both bitmaps that are likely among the best `k`; `among` is how many
@@ -91,7 +100,7 @@ pub fn scan(
     top: &mut TopK<'_>,
 ) -> bool {
     let end = (rows.end() as usize).next_multiple_of(BLOCK_ROWS);
-    let Scratch { distances, list, weighted, cosines, .. } = scratch;
+    let Scratch { distances, list, weighted, within, .. } = scratch;
     let sketch = query.sketch(rows);
     let (lead_deviations, weighted_deviations) = if top.is_weighed() {
         (WEIGHED_DEVIATIONS, WEIGHED_DEVIATIONS)
@@ -105,9 +114,11 @@ pub fn scan(
     }
     distances.resize(end, 0);
     rows.add_lead_distances(sketch.lead().tables(), distances);
-    cosines.clear();
+    *within = [FARTHEST; COSINE_STEPS];
     if top.is_weighed() && among >= BOUNDED_ROWS {
-        sketch.lead().cosines(BOUND_DEVIATIONS, cosines);
+        for (step, to) in within.iter_mut().enumerate() {
+            *to = sketch.lead().distance_at(cosine_of(step), BOUND_DEVIATIONS);
+        }
     }
     mask(distances, a, b);
     let wanted = (FIRST + FIRST_FACTOR * k).min(among);
@@ -155,10 +166,11 @@ pub fn scan(
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1")]
 fn leave_out_light(distances: &[u8], sketch: &Sketch, top: &TopK<'_>, list: &mut Vec<u32>) {
-    let farthest: [u8; FACTOR_STEPS + 1] = core::array::from_fn(|step| {
-        let cosine = top.floor_at((step + 1) as f32 / FACTOR_STEPS as f32);
-        sketch.lead().distance_at(cosine, WEIGHED_DEVIATIONS)
-    });
+    let mut farthest = [0; FACTOR_STEPS + 1];
+    for (step, to) in (1_u8..).zip(&mut farthest) {
+        let cosine = top.floor_at(f32::from(step) / FACTOR_STEPS as f32);
+        *to = sketch.lead().distance_at(cosine, WEIGHED_DEVIATIONS);
+    }
     list.retain(|&row| {
         let step = (top.most(row) * FACTOR_STEPS as f32) as usize;
         distances.get(row as usize) <= farthest.get(step.min(FACTOR_STEPS))

@@ -10,6 +10,8 @@
 //!   `|v_i|` less twice those where the signs differ; with `|v_i|` in three bits, that is three
 //!   popcounts a word.
 
+use crate::float::{larger, smaller};
+
 use super::lead::{self, Lead};
 use super::quantize::peak;
 use super::{Rows, kernels};
@@ -60,9 +62,9 @@ impl Sketch {
         let step = if peak > 0.0 { peak / (PEAK * norm) } else { 0.0 };
         let lead = Lead::new(&rotated, norm);
         let lead_words = lead.tables().len() * 2;
-        let lead_step = f32::from(FINE) * factor / lead.factor().max(f32::MIN_POSITIVE);
+        let lead_step = f32::from(FINE) * factor / larger(lead.factor(), f32::MIN_POSITIVE);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let lead_step = (lead_step + 0.5).min(f32::from(u16::MAX)) as u32;
+        let lead_step = smaller(lead_step + 0.5, f32::from(u16::MAX)) as u32;
         let rest = levels.iter().skip(lead_words * 64).map(|&level| u32::from(level & 7));
         let rest = rest.sum::<u32>() as f32;
         Self {
@@ -101,7 +103,7 @@ impl Sketch {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     pub(super) fn weighted_distance_at(&self, cosine: f32, deviations: f32) -> u32 {
         let least = cosine - deviations * WEIGHTED_DEVIATION / self.dim.sqrt();
-        ((self.total - least / self.unit.max(f32::MIN_POSITIVE)) / 2.0).max(0.0) as u32
+        ((self.total - least / larger(self.unit, f32::MIN_POSITIVE)) / 2.0) as u32
     }
 
     /// The cosine up to which a row at this weighted distance stays, to so many deviations.

@@ -9,6 +9,8 @@
 
 use core::cmp::Ordering;
 
+use crate::float::larger;
+
 /// A row and its score: higher is better under every metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
@@ -82,7 +84,7 @@ impl<'a> TopK<'a> {
     /// What rows must score to have a chance if no factor of theirs is more than this.
     #[must_use]
     pub fn floor_at(&self, most: f32) -> f32 {
-        self.floor.max(self.worst / most)
+        larger(self.floor, self.worst / most)
     }
 
     /// Whether a row whose score is no more than `bound` weighs too little to be one of the best.
@@ -125,7 +127,7 @@ impl<'a> TopK<'a> {
         let tie = self.tie;
         let (_, worst, _) = self.hits.select_nth_unstable_by(self.k - 1, |a, b| order(a, b, tie));
         self.worst = worst.score;
-        self.floor = self.floor.max(worst.score);
+        self.floor = larger(self.floor, worst.score);
         self.hits.truncate(self.k);
     }
 

@@ -3,6 +3,7 @@
 use core::cmp::Ordering;
 
 use super::super::versions::{Place, Versions};
+use crate::float::larger;
 use crate::sort::sort_by;
 
 /// A memory with its score and the parts of it.
@@ -53,7 +54,7 @@ impl<'a> Best<'a> {
         let versions = self.versions;
         let compare = |one: &Ranked, other: &Ranked| order(versions, one, other);
         let (_, worst, _) = self.found.select_nth_unstable_by(self.wanted - 1, compare);
-        self.floor = self.floor.max(worst.score);
+        self.floor = larger(self.floor, worst.score);
         self.found.truncate(self.wanted);
     }
 

@@ -76,7 +76,7 @@ impl<'a> Ranking<'a> {
             lift: recall.lift(),
             share,
             beyond: share * f64::from(near.and_then(|near| near.beyond).unwrap_or(0.0)) * SLACK,
-            far: near.map_or(0.0, |_| share * recall.least_cosine().max(0.0) * SLACK),
+            far: near.map_or(0.0, |_| share * larger(recall.least_cosine(), 0.0) * SLACK),
             best: Best::new(recall.search.top_k, versions),
             columns,
             close: Vec::new(),
@@ -196,7 +196,7 @@ impl Judge for Ranking<'_> {
     }
 
     fn least(&self) -> f64 {
-        let wanting = self.best.floor() - self.beyond.max(self.far);
+        let wanting = self.best.floor() - larger(self.beyond, self.far);
         if wanting <= 0.0 { 0.0 } else { wanting / (1.0 - self.share) / SLACK }
     }
 

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::super::lift::Lift;
 use super::super::versions::{Place, Versions};
+use crate::float::smaller;
 use crate::vector;
 
 /// A search of which the cosine is one part of a ranking.
@@ -41,12 +42,10 @@ impl Facts {
 #[derive(Default)]
 pub(super) struct Known {
     facts: Vec<Facts>,
-    /// What a row weighs at most: one more than this, over 256. As far as it was found out.
+    /// What a row weighs at most, a byte each: one more than this, over 256. Weighing takes longer.
     bounds: Vec<u8>,
-    /// What the bounds hold for.
+    /// What they hold for.
     lift: Option<Lift>,
-    /// That of the last search.
-    last: Option<Lift>,
 }
 
 impl Known {
@@ -98,23 +97,17 @@ impl Known {
         }
     }
 
-    /// Brings the bounds up to date; whether they hold. Of rows that are weighed again and again alike,
-    /// a byte each takes far less time than weighing them.
+    /// Brings the bounds up to date; whether they hold. The first of several searches that weigh alike
+    /// does without: to find out all bounds costs more than they spare it.
     fn bound(&mut self, lift: &Lift) -> bool {
-        let covers = |before: Option<Lift>| before.is_some_and(|before| before.covers(lift));
-        if !covers(self.lift) {
-            // All of them for one search would cost more than they spare.
-            if !covers(self.last.replace(*lift)) {
-                return false;
-            }
-            self.bounds.clear();
+        let Some(before) = self.lift.as_ref().filter(|before| before.covers(lift)) else {
             self.lift = Some(*lift);
-        }
-        self.last = Some(*lift);
+            self.bounds.clear();
+            return false;
+        };
         let fresh = self.facts.get(self.bounds.len()..).unwrap_or_default();
-        let lift = self.lift.as_ref().unwrap_or(lift);
         if self.bounds.try_reserve(fresh.len()).is_ok() {
-            self.bounds.extend(fresh.iter().map(|facts| bound_of(lift, *facts)));
+            self.bounds.extend(fresh.iter().map(|facts| bound_of(before, *facts)));
         }
         true
     }
@@ -159,7 +152,7 @@ impl vector::Weigh for Weigher<'_> {
         let (lift, _) = self.weighing.lift.of(timestamp, number);
         #[expect(clippy::cast_possible_truncation, reason = "ranked as float32, with a slack")]
         let weighed = (f64::from(cosine) * lift) as f32;
-        Some(weighed.min(cosine))
+        Some(smaller(weighed, cosine))
     }
 
     #[inline]
