@@ -12,6 +12,8 @@ from koru_delta import Config, Database
 from koru_delta.memory import RecallWeights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from koru_delta.memory import AgentMemory, MemoryRecall
 
 NOW = 1_800_000_000
@@ -113,6 +115,35 @@ async def test_one_bit_codes_lose_little(monkeypatch: pytest.MonkeyPatch) -> Non
             found += sum(hit.score >= least for hit in hits)
             wanted += len(expected)
         assert found >= 0.95 * wanted
+
+
+async def test_what_is_likely_is_as_good_as_proven(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Among so many, recalls go by what one-bit codes and earlier recalls tell."""
+    clock = Clock(monkeypatch, NOW)
+    path = tmp_path / "many.koru"
+    async with Database(path) as db:
+        await fill(agent(db, Settings(), vectors=True), clock, 9_000)
+        await db.export_to(tmp_path / "copy.koru")
+        reference = await Database.create(
+            Config(tmp_path / "copy.koru", vector_index="exact", read_only=True)
+        )
+        found = wanted = 0
+        for settings in SETTINGS:
+            likely = agent(db, settings, vectors=True)
+            proven = agent(reference, settings, vectors=True)
+            for question in QUESTIONS:
+                for limit, tags in ((1, None), (10, None), (10, ["odd"]), (60, None)):
+                    hits = await likely.recall(question, limit, tags=tags)
+                    expected = await proven.recall(question, limit, tags=tags)
+                    assert len(hits) == len(expected)
+                    least = expected[-1].score * (1 - 1e-5) if expected else 0.0
+                    found += sum(hit.score >= least for hit in hits)
+                    wanted += len(expected)
+        await reference.close()
+        assert wanted > 1_000
+        assert found >= 0.99 * wanted
 
 
 async def test_a_search_of_the_same_namespace_sees_all_fields(db: Database) -> None:
