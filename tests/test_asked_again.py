@@ -86,7 +86,7 @@ async def test_what_takes_long_goes_to_a_thread_the_next_time(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await asked_before(db)
-    monkeypatch.setattr(querying, "_LONG_SECONDS", -1.0)
+    monkeypatch.setattr(querying, "LONG_SECONDS", -1.0)
     assert await asked(db, "n", {"a": 1}) == [("k", {"a": 1, "b": "x"})]
     assert (26, "n", None, "a") not in db._quick
     assert await asked(db, "n", {"a": 1}) == [("k", {"a": 1, "b": "x"})]

@@ -91,7 +91,7 @@ async def test_what_was_slow_once_does_not_stay_on_a_worker_thread(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way to a thread and back, which a busy machine makes long, is not the query's time."""
-    monkeypatch.setattr(querying, "_LONG_SECONDS", 0.5)
+    monkeypatch.setattr(querying, "LONG_SECONDS", 0.5)
     monkeypatch.setattr(querying, "perf_counter", SlowWay.now)
     session = db._session
     go = session.in_thread

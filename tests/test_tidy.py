@@ -26,7 +26,7 @@ ENGINE_RANKS = {
     "abi": 7, "dispatch": 6, "db": 5, "text": 4, "index": 4, "query": 3, "vector": 3, "log": 2,
     "codec": 1,
 }  # fmt: skip
-ENGINE_LEAVES = {"error", "limits", "protocol", "sort"}
+ENGINE_LEAVES = {"error", "float", "limits", "protocol", "sort"}
 
 
 @cache
