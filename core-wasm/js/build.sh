@@ -23,6 +23,8 @@ mkdir -p "$package"
 # Comments go with the types, where editors show them.
 "$here/node_modules/.bin/tsc" -p "$here" --outDir "$package/dist" --declaration false --removeComments
 "$here/node_modules/.bin/tsc" -p "$here" --outDir "$package/dist" --emitDeclarationOnly
+# Nobody can import these, and no other speaks of their types.
+(cd "$package/dist" && rm {arguments,instance,load,protocol,short,web}.d.ts)
 node "$here/glue.mjs" "$pack/koru_delta_core.js" >"$package/dist/glue.js"
 cp "$pack/koru_delta_core_bg.wasm" "$package/dist/koru_delta_core.wasm"
 cp "$here/README.md" "$root/LICENSE-MIT" "$root/LICENSE-APACHE" "$package"
