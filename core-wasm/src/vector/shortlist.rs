@@ -74,7 +74,7 @@ impl Scratch {
     /// search, if that was a weighed one of many rows; else infinity.
     #[must_use]
     #[inline]
-    pub fn cosine_at_most(&self, row: u32) -> f32 {
+    pub fn cosine_hardly_over(&self, row: u32) -> f32 {
         let distance = self.distances.get(row as usize).filter(|distance| **distance != OUT);
         let step = distance.and_then(|distance| self.within.iter().position(|to| to < distance));
         step.map_or(f32::INFINITY, cosine_of)

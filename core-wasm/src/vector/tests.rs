@@ -196,11 +196,11 @@ fn a_weighed_search_ranks_by_weight() {
             let hits = search(&rows, &query, &request, &mut scratch).hits;
             if mode == Mode::Exact {
                 assert_eq!(hits, expected);
-                assert_eq!(scratch.cosine_at_most(1), f32::INFINITY, "of no distances");
+                assert_eq!(scratch.cosine_hardly_over(1), f32::INFINITY, "of no distances");
             } else {
-                let at_most = |hit: &&Hit| hit.score > scratch.cosine_at_most(hit.row);
+                let at_most = |hit: &&Hit| hit.score > scratch.cosine_hardly_over(hit.row);
                 over += cosines.iter().filter(at_most).count();
-                assert_eq!(scratch.cosine_at_most(rows.end() + 99), f32::INFINITY);
+                assert_eq!(scratch.cosine_hardly_over(rows.end() + 99), f32::INFINITY);
                 missed += expected.iter().filter(|hit| !hits.contains(hit)).count();
                 wanted += expected.len();
             }

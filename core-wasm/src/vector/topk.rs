@@ -91,7 +91,7 @@ impl<'a> TopK<'a> {
     #[must_use]
     #[inline(always)]
     pub fn outweighs(&self, row: u32, bound: f32) -> bool {
-        self.weigh.is_some_and(|weigh| bound >= 0.0 && bound * weigh.most(row) < self.worst)
+        self.is_weighed() && bound >= 0.0 && bound * self.most(row) < self.worst
     }
 
     /// Whether `k` rows are in hand, so that [`floor`](Self::floor) is the worst of them.

@@ -152,7 +152,7 @@ class Querying(TimedReads):
                 op.QUERY, namespace, control=control, where=where, at=to_microseconds(at)
             )
             payload = reply[2]
-        if len(payload) > LONG_BYTES:
+        if len(payload) > LONG_BYTES:  # As `_taken_apart`, without a coroutine of its own.
             return await self._session.in_thread(records_from_payload, payload)
         return records_from_payload(payload)
 

@@ -256,7 +256,7 @@ impl Vectors {
     /// What [`Self::cosine`] hardly ever exceeds, if the weighed search told: it has to be the last one.
     #[inline]
     pub(in crate::db) fn cosine_hardly_over(&self, at: At, near: &Near) -> f32 {
-        if at.set == near.set { self.scratch.cosine_at_most(at.row) } else { f32::INFINITY }
+        if at.set == near.set { self.scratch.cosine_hardly_over(at.row) } else { f32::INFINITY }
     }
 
     fn search(
