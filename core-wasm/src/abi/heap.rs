@@ -2,9 +2,10 @@
 //!
 //! The standard allocator asks for what it needs at the moment, often one page of 64 KiB. Each time
 //! the host changes the protection of that page, and a memory that ends in the middle of what the
-//! system could map at once is mapped piece by piece. So once memory has grown, some more is taken
-//! and given back to the allocator, which keeps it: an eighth of what there is, up to where large
-//! pages end. It is not touched until it is needed.
+//! system could map at once is mapped piece by piece. So once memory has grown, and again while half
+//! of that is left, some more is taken and given back to the allocator, which keeps it: an eighth of
+//! what there is, up to where large pages end. It is not touched until it is needed, and a host may
+//! have it present by then.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +18,8 @@ static HEAP: Counting = Counting;
 static USED: AtomicUsize = AtomicUsize::new(0);
 /// Pages of linear memory when it was last looked at.
 static PAGES: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of heap in use from which on more memory is to be taken ahead.
+static ENOUGH_UP_TO: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 const PAGE_BYTES: usize = 1 << 16;
 /// Memory ends at multiples of this: a large page on x86-64 and AArch64.
@@ -38,26 +41,35 @@ pub(super) fn memory_used() -> usize {
     USED.load(Ordering::Relaxed)
 }
 
-/// Takes memory ahead if it has grown since the last call.
+/// Takes memory ahead if it has grown since the last call, or is used up to where that is due.
 #[inline(always)]
 fn keep_ahead() {
     let pages = core::arch::wasm32::memory_size(0);
-    if pages != PAGES.load(Ordering::Relaxed) {
+    if pages != PAGES.load(Ordering::Relaxed)
+        || memory_used() > ENOUGH_UP_TO.load(Ordering::Relaxed)
+    {
         grow_ahead(pages.saturating_mul(PAGE_BYTES));
     }
 }
 
 #[cold]
 fn grow_ahead(end: usize) {
+    let step = (end / 8).min(MAX_STEP_BYTES);
     if end >= SMALL_BYTES {
-        let step = (end / 8).min(MAX_STEP_BYTES);
         let target = end.saturating_add(step).checked_next_multiple_of(LARGE_PAGE_BYTES);
-        let size = target.map_or(0, |target| target - end - ALLOCATOR_BYTES);
+        // What is free at the end of memory would be taken first.
+        let free = end.saturating_sub(memory_used()).min(step / 2);
+        let size = target.map_or(0, |target| target - end + free - ALLOCATOR_BYTES);
         if let Ok(layout) = Layout::from_size_align(size, 1) {
             take_and_return(layout);
         }
     }
-    PAGES.store(core::arch::wasm32::memory_size(0), Ordering::Relaxed);
+    let pages = core::arch::wasm32::memory_size(0);
+    PAGES.store(pages, Ordering::Relaxed);
+    let grown = pages.saturating_mul(PAGE_BYTES);
+    // It is tried again when the allocator has had to grow it.
+    let enough = if grown > end { grown - step / 2 } else { usize::MAX };
+    ENOUGH_UP_TO.store(enough, Ordering::Relaxed);
 }
 
 /// Has the allocator make room, as far as memory may grow.

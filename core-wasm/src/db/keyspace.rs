@@ -2,13 +2,15 @@
 //!
 //! A key is found by a hash of its names: the record of its latest version, which never leaves memory
 //! and which whoever asks for a key reads next, says whether it is the one. The order of keys is kept
-//! beside that, for what goes through them. Hashes are seeded with a random number of the host's:
-//! whoever chooses keys cannot choose them to be equal.
+//! beside that, for what goes through them; it asks records for the names as well, so that none is kept
+//! twice. Hashes are seeded with a random number of the host's: whoever chooses keys cannot choose them
+//! to be equal.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use crate::error::Result;
+use crate::index::{self, Places};
+use crate::log::record::Record;
 
 use super::slab::Slab;
 use super::table::{Table, Tag};
@@ -16,11 +18,11 @@ use super::versions::{Place, Versions};
 
 /// A key's versions, oldest first.
 #[derive(Debug)]
-pub(super) struct Chain(Places);
+pub(super) struct Chain(Held);
 
 /// Most keys have one version: it takes no allocation of its own.
 #[derive(Debug)]
-enum Places {
+enum Held {
     One([Place; 1]),
     Many(Vec<Place>),
 }
@@ -28,8 +30,8 @@ enum Places {
 impl Chain {
     pub(super) fn places(&self) -> &[Place] {
         match &self.0 {
-            Places::One(place) => place,
-            Places::Many(places) => places,
+            Held::One(place) => place,
+            Held::Many(places) => places,
         }
     }
 
@@ -40,13 +42,13 @@ impl Chain {
 
     fn push(&mut self, place: Place) {
         match &mut self.0 {
-            Places::One([first]) => {
+            Held::One([first]) => {
                 // No allocation is smaller than three places.
                 let mut places = Vec::with_capacity(3);
                 places.extend([*first, place]);
-                self.0 = Places::Many(places);
+                self.0 = Held::Many(places);
             }
-            Places::Many(places) => places.push(place),
+            Held::Many(places) => places.push(place),
         }
     }
 
@@ -83,7 +85,21 @@ pub(super) struct Keyspace {
     seed: u64,
     chains: Slab<Chain>,
     by_names: Table,
-    sorted: BTreeMap<Box<str>, BTreeMap<Box<str>, ChainNumber>>,
+    /// The numbers of the chains of each namespace's keys.
+    sorted: BTreeMap<Box<str>, Places>,
+}
+
+/// The keys of chains.
+struct Keys<'a> {
+    chains: &'a Slab<Chain>,
+    versions: &'a Versions,
+}
+
+impl index::Names for Keys<'_> {
+    fn name(&self, number: u32) -> &[u8] {
+        let latest = self.chains.get(number).and_then(Chain::latest);
+        latest.and_then(|place| self.versions.record(place)).map_or(b"", Record::key)
+    }
 }
 
 impl Keyspace {
@@ -127,13 +143,13 @@ impl Keyspace {
 
     /// How many keys a namespace has.
     pub(super) fn len(&self, namespace: &str) -> usize {
-        self.sorted.get(namespace).map_or(0, BTreeMap::len)
+        self.sorted.get(namespace).map_or(0, Places::len)
     }
 
     /// The versions of each key of a namespace, in order.
     pub(super) fn chains(&self, namespace: &str) -> impl Iterator<Item = &Chain> {
-        let numbers = self.sorted.get(namespace).into_iter().flat_map(BTreeMap::values);
-        numbers.filter_map(|number| self.chains.get(number.0))
+        let numbers = self.sorted.get(namespace).into_iter().flat_map(Places::iter);
+        numbers.filter_map(|number| self.chains.get(number))
     }
 
     pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
@@ -152,37 +168,82 @@ impl Keyspace {
         }
     }
 
-    /// Adds a key, with its first version. Logarithmic.
-    pub(super) fn insert(&mut self, namespace: &str, key: &str, place: Place) {
-        let number = self.chains.add(Chain(Places::One([place])));
+    /// Adds a key with the place of its first version, whose record is there. Logarithmic; constant time
+    /// for the last in order.
+    pub(super) fn insert(
+        &mut self,
+        (namespace, key): (&str, &str),
+        place: Place,
+        versions: &Versions,
+    ) {
+        let number = self.chains.add(Chain(Held::One([place])));
         self.by_names.insert(self.tag((namespace.as_bytes(), key.as_bytes())), number);
-        let keys = match self.sorted.get_mut(namespace) {
-            Some(keys) => keys,
-            None => self.sorted.entry(namespace.into()).or_default(),
-        };
-        keys.insert(key.into(), ChainNumber(number));
+        let keys = Keys { chains: &self.chains, versions };
+        match self.sorted.get_mut(namespace) {
+            Some(numbers) => {
+                numbers.insert(number, &keys);
+            }
+            None => {
+                self.sorted.insert(namespace.into(), Places::one(number));
+            }
+        }
     }
 
-    /// Removes a key and returns the places of its versions. Logarithmic.
-    pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Vec<Place> {
-        let Some(keys) = self.sorted.get_mut(namespace) else { return Vec::new() };
-        let Some(ChainNumber(number)) = keys.remove(key) else { return Vec::new() };
-        if keys.is_empty() {
+    /// Removes a key, whose records are still there, and returns the places of its versions. Linear in
+    /// them, logarithmic in the keys.
+    pub(super) fn remove(&mut self, namespace: &str, key: &str, versions: &Versions) -> Vec<Place> {
+        let names = (namespace.as_bytes(), key.as_bytes());
+        let Some(ChainNumber(number)) = self.find(names, versions) else { return Vec::new() };
+        let keys = Keys { chains: &self.chains, versions };
+        if let Some(numbers) = self.sorted.get_mut(namespace)
+            && let (_, true) = numbers.remove(number, &keys)
+        {
             self.sorted.remove(namespace);
         }
-        self.by_names.remove(self.tag((namespace.as_bytes(), key.as_bytes())), number);
-        let nothing = Chain(Places::Many(Vec::new()));
+        self.by_names.remove(self.tag(names), number);
+        let nothing = Chain(Held::Many(Vec::new()));
         self.chains.remove(number, nothing).map_or(Vec::new(), |chain| chain.places().to_vec())
     }
 
-    /// Keys of a namespace between two, in order; `None` if it has no keys at all.
-    pub(super) fn keys_between<'a>(
+    /// Keys of a namespace from one on, in order.
+    pub(super) fn keys_from<'a>(
         &'a self,
-        namespace: &str,
-        from: Bound<&str>,
-        to: Bound<&str>,
-    ) -> Option<impl DoubleEndedIterator<Item = (&'a str, &'a Chain)> + use<'a>> {
-        let range = self.sorted.get(namespace)?.range::<str, _>((from, to));
-        Some(range.filter_map(|(key, number)| Some((&**key, self.chains.get(number.0)?))))
+        (namespace, key): (&str, &str),
+        versions: &'a Versions,
+    ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
+        let before = |numbers: &Places| numbers.count_before(key.as_bytes(), &self.keys(versions));
+        let numbers = self.sorted.get(namespace).map(|numbers| (numbers, before(numbers)));
+        self.named(numbers.map(|(numbers, before)| numbers.iter().skip(before)), versions)
+    }
+
+    /// Up to `count` keys on each side of where another stands in order, or would.
+    pub(super) fn keys_around<'a>(
+        &'a self,
+        (namespace, key): (&str, &str),
+        count: usize,
+        versions: &'a Versions,
+    ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
+        let before = |numbers: &Places| numbers.count_before(key.as_bytes(), &self.keys(versions));
+        let numbers = self.sorted.get(namespace).map(|numbers| (numbers, before(numbers)));
+        let near = |(numbers, before): (&'a Places, usize)| {
+            numbers.iter().skip(before.saturating_sub(count)).take(before.min(count) + 1 + count)
+        };
+        self.named(numbers.map(near), versions)
+    }
+
+    fn keys<'a>(&'a self, versions: &'a Versions) -> Keys<'a> {
+        Keys { chains: &self.chains, versions }
+    }
+
+    fn named<'a>(
+        &'a self,
+        numbers: Option<impl Iterator<Item = u32>>,
+        versions: &'a Versions,
+    ) -> impl Iterator<Item = (&'a str, &'a Chain)> {
+        numbers.into_iter().flatten().filter_map(|number| {
+            let chain = self.chains.get(number)?;
+            let key = versions.record(chain.latest()?)?.key();
+            Some((core::str::from_utf8(key).unwrap_or_default(), chain))
+        })
     }
 }

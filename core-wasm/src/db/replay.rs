@@ -7,7 +7,7 @@ use crate::limits::MAX_TIMESTAMP_US;
 use crate::log::chain::{Link, digest};
 use crate::log::header::Header;
 use crate::log::record::{Erasure, Record};
-use crate::log::recovery::{Entry, Group, Progress, Recovery, Unit};
+use crate::log::recovery::{Entry, Group, Intake, Progress, Recovery, Unit};
 use crate::log::salvage::Salvage;
 use crate::log::snapshot::Snapshot;
 
@@ -64,16 +64,18 @@ impl Replay {
     pub fn feed(&mut self, offset: u64, bytes: &[u8], end: bool) -> Result<Progress> {
         let Self { recovery, salvage, database, verify } = self;
         if let Some(salvage) = salvage {
-            return salvage.feed(offset, bytes, end, &mut |unit| database.apply_intact(unit));
+            return salvage
+                .feed(offset, bytes, end, &mut |unit: Unit<'_>| database.apply_intact(unit));
         }
-        recovery.feed(offset, bytes, end, &mut |unit| match unit {
-            Unit::Group(group, vectors) | Unit::Part(group, vectors) if *verify => {
-                database.verify_group(&group, vectors)
-            }
-            Unit::Group(group, vectors) => database.apply_group(group, vectors),
-            Unit::Part(part, vectors) => database.apply_part(part, vectors),
-            Unit::Snapshot(snapshot) => database.apply_snapshot(&snapshot, *verify),
-        })
+        if *verify {
+            return recovery.feed(offset, bytes, end, &mut |unit: Unit<'_>| match unit {
+                Unit::Group(group, vectors) | Unit::Part(group, vectors) => {
+                    database.verify_group(&group, vectors)
+                }
+                Unit::Snapshot(snapshot) => database.apply_snapshot(&snapshot, true),
+            });
+        }
+        recovery.feed(offset, bytes, end, database)
     }
 
     /// Does a slice of what searches gain from; see [`Database::maintain`]. Whether none is left for
@@ -110,6 +112,7 @@ impl Replay {
         if let Some(header) = header {
             database.header = header;
         }
+        database.vectors.drop_ahead();
         let end = recovery.valid_bytes();
         database.journal =
             Journal::new(&database.header, (sequence, end), database.options.journal);
@@ -122,6 +125,21 @@ impl Replay {
         database.set_aside(0, database.timestamp);
         database.versions.catch_up(IDS_AT_ONCE);
         Ok(database)
+    }
+}
+
+impl Intake for Database {
+    fn unit(&mut self, unit: Unit<'_>) -> Result<()> {
+        match unit {
+            Unit::Group(group, vectors) => self.apply_group(group, vectors),
+            Unit::Part(part, vectors) => self.apply_part(part, vectors),
+            Unit::Snapshot(snapshot) => self.apply_snapshot(&snapshot, false),
+        }
+    }
+
+    fn ahead(&mut self, record: &Record, vector: &[u8]) -> bool {
+        let fields = record.fields();
+        self.vectors.add_ahead((fields.namespace, fields.model), vector)
     }
 }
 
@@ -222,12 +240,12 @@ impl Database {
         mut vectors: &[u8],
         fits: impl Fn(u64, u64) -> bool,
     ) -> Result<()> {
+        // The records are in memory already; their places are not, nor are the codes of vectors.
         let bytes = group.entries.iter().map(|entry| match entry {
-            Entry::Version(record, _) => record.as_bytes().len(),
+            Entry::Version(record, _) => record.as_bytes().len() / 2 + record.dimension(),
             Entry::Erasure(_) | Entry::Gap(_) => 0,
         });
-        // The records are in memory already; their places and names are not.
-        let bytes = bytes.sum::<usize>() / 2 + vectors.len() / 4;
+        let bytes = bytes.sum::<usize>();
         self.set_aside(2 * bytes, self.timestamp);
         if let Err(error) = self.check_budget(group.entries.len(), bytes, Reserve::Nothing) {
             if !self.set_all_aside(self.timestamp) {
@@ -242,8 +260,7 @@ impl Database {
             let timestamp = match entry {
                 Entry::Version(record, offset) => {
                     let timestamp = record.timestamp();
-                    let vector = next_vector(&mut vectors, &record);
-                    self.apply_version(record, vector, offset)?;
+                    self.apply_version(record, &mut vectors, offset)?;
                     timestamp
                 }
                 Entry::Erasure(erasure) => {
@@ -269,7 +286,8 @@ impl Database {
         Ok(())
     }
 
-    fn apply_version(&mut self, record: Record, vector: &[u8], offset: u64) -> Result<()> {
+    /// Takes a version in, the vector of which was taken ahead or is the first of `rest`.
+    fn apply_version(&mut self, record: Record, rest: &mut &[u8], offset: u64) -> Result<()> {
         let may_miss = self.commits == 0 || self.is_salvaged;
         let Self { keyspace, versions, vectors, derived, .. } = self;
         let chain = keyspace.find(record.names(), versions);
@@ -284,11 +302,14 @@ impl Database {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
         let overwritten = before.and_then(|place| versions.get(place)?.vector());
-        let held = if vector.is_empty() {
+        let held = if record.dimension() == 0 {
             None
+        } else if let Some(held) = vectors.take_ahead() {
+            Some(held)
         } else {
             // Codes are derived when there is time: the database answers without them.
             let fields = record.fields();
+            let vector = next_vector(rest, &record);
             let added = vectors.add((fields.namespace, fields.model), vector, Codes::Later);
             Some(added.map_err(not_under_this_metric)?)
         };
@@ -297,7 +318,7 @@ impl Database {
         if let Some(chain) = chain {
             keyspace.push(chain, place);
         } else if let Some(fields) = versions.record(place).map(Record::fields) {
-            keyspace.insert(fields.namespace, fields.key, place);
+            keyspace.insert((fields.namespace, fields.key), place, versions);
         }
         if let Some(before) = before {
             versions.follow(before, place);

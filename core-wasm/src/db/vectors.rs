@@ -84,6 +84,8 @@ pub(super) struct Vectors {
     /// The set that was added to last: most often the next vector is of the same.
     recent: usize,
     pending: VecDeque<Change>,
+    /// Of each vector that came before its version, in order, where it is; `None` if it was not taken.
+    ahead: VecDeque<Option<At>>,
     reserved: Option<Reserved>,
     scratch: Scratch,
 }
@@ -126,6 +128,7 @@ impl Vectors {
             by_name: BTreeMap::new(),
             recent: 0,
             pending: VecDeque::new(),
+            ahead: VecDeque::new(),
             reserved: None,
             scratch: Scratch::default(),
         }
@@ -192,6 +195,26 @@ impl Vectors {
         let end = usize::try_from(set.rows.end()).unwrap_or(usize::MAX);
         set.places.resize(end, Place::MAX);
         Ok(At { set: index, row })
+    }
+
+    /// Adds a vector, codes apart, before it is known whether its version counts; whether it fits what is
+    /// there. Versions take them in the same order.
+    pub(super) fn add_ahead(&mut self, names: (&str, &str), vector: &[u8]) -> bool {
+        let held = self.add(names, vector, Codes::Later).ok();
+        self.ahead.push_back(held);
+        held.is_some()
+    }
+
+    /// Where the next vector is that came before its version, unless it was not taken.
+    pub(super) fn take_ahead(&mut self) -> Option<At> {
+        self.ahead.pop_front().flatten()
+    }
+
+    /// Lets go of vectors whose versions never came.
+    pub(super) fn drop_ahead(&mut self) {
+        while let Some(held) = self.ahead.pop_front() {
+            held.into_iter().for_each(|at| self.erase(at));
+        }
     }
 
     /// Makes room for vectors, to be filled in place: address and bytes of each stretch.

@@ -62,7 +62,9 @@ impl<'n> Rank<'n> {
 }
 
 impl Places {
-    pub(super) fn one(place: u32) -> Self {
+    /// The set of one place.
+    #[must_use]
+    pub fn one(place: u32) -> Self {
         Self(Form::One(place))
     }
 
@@ -86,8 +88,24 @@ impl Places {
         one.into_iter().chain(few.iter().copied()).chain(many.iter().flatten().copied())
     }
 
+    /// How many have a name before this one. Logarithmic, but for counting whole blocks.
+    pub fn count_before(&self, name: &[u8], names: &dyn Names) -> usize {
+        let is_before = |place: &u32| names.name(*place) < name;
+        match &self.0 {
+            Form::One(place) => usize::from(is_before(place)),
+            Form::Few(places) => places.partition_point(is_before),
+            Form::Many(many) => {
+                let number =
+                    many.blocks.partition_point(|block| block.last().is_some_and(is_before));
+                let (whole, rest) = many.blocks.split_at(number);
+                let within = rest.first().map_or(0, |block| block.partition_point(is_before));
+                whole.iter().map(Vec::len).sum::<usize>() + within
+            }
+        }
+    }
+
     /// Takes a place in; whether it is new.
-    pub(super) fn insert(&mut self, place: u32, names: &dyn Names) -> bool {
+    pub fn insert(&mut self, place: u32, names: &dyn Names) -> bool {
         let rank = Rank::of(place, names);
         match &mut self.0 {
             Form::One(one) if *one == place => false,
@@ -111,7 +129,7 @@ impl Places {
 
     /// Takes a place out. Returns whether it was there, and whether it was all there was; then the
     /// set must not be used any more.
-    pub(super) fn remove(&mut self, place: u32, names: &dyn Names) -> (bool, bool) {
+    pub fn remove(&mut self, place: u32, names: &dyn Names) -> (bool, bool) {
         match &mut self.0 {
             Form::One(one) => (*one == place, *one == place),
             Form::Few(places) => {
@@ -138,6 +156,11 @@ impl Blocks {
         let begins = |block: &Vec<u32>| {
             block.first().is_none_or(|&first| first == rank.place || rank.is_after(first))
         };
+        let last = self.blocks.last();
+        if last.and_then(|block| block.last()).is_some_and(|&last| rank.is_after(last)) {
+            // They mostly come in their order.
+            return self.blocks.len() - 1;
+        }
         self.blocks.partition_point(begins).saturating_sub(1)
     }
 
@@ -240,6 +263,11 @@ mod tests {
             }
             prop_assert!(places.iter().eq(expected.iter().map(|(_, place)| *place)));
             prop_assert!(places.iter().rev().eq(expected.iter().rev().map(|(_, place)| *place)));
+            for place in (0..4000).step_by(301) {
+                let name = names.0[place];
+                let before = expected.range(..(name, 0)).count();
+                prop_assert_eq!(places.count_before(&name, &names), before);
+            }
             for (_, place) in expected {
                 let last = places.len() == 1;
                 prop_assert_eq!(places.remove(place, &names), (true, last));

@@ -51,7 +51,8 @@ pub struct Group {
     pub sequence: u64,
 }
 
-/// What is taken whole, with the vectors of its versions one after the other, as float32 bytes.
+/// What is taken whole, with those vectors of its versions that were not [taken ahead](Intake::ahead), one
+/// after the other as float32 bytes.
 #[derive(Debug)]
 pub enum Unit<'a> {
     /// A commit.
@@ -63,7 +64,25 @@ pub enum Unit<'a> {
 }
 
 /// Takes units in.
-pub type Apply<'a> = &'a mut dyn FnMut(Unit<'_>) -> Result<()>;
+pub trait Intake {
+    /// Takes what is whole.
+    ///
+    /// # Errors
+    /// Whatever keeps it from that; nothing more is read then.
+    fn unit(&mut self, unit: Unit<'_>) -> Result<()>;
+
+    /// Takes the vector of a version whose group is not whole yet, if it has a place for it: that saves
+    /// copying it twice. Those of a group that never becomes whole are to be let go of.
+    fn ahead(&mut self, _record: &Record, _vector: &[u8]) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut(Unit<'_>) -> Result<()>> Intake for F {
+    fn unit(&mut self, unit: Unit<'_>) -> Result<()> {
+        self(unit)
+    }
+}
 
 /// What came of a piece of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,17 +165,17 @@ impl Recovery {
         self.group_offset
     }
 
-    /// Takes the file's bytes from `offset` on; `end` says that the file ends with them. Calls
-    /// `apply` for each unit that is whole.
+    /// Takes the file's bytes from `offset` on; `end` says that the file ends with them. Hands each
+    /// unit that is whole to `intake`.
     ///
     /// # Errors
-    /// `Unsupported` and `Corrupt` as the module describes, and whatever `apply` returns.
+    /// `Unsupported` and `Corrupt` as the module describes, and whatever `intake` returns.
     pub fn feed(
         &mut self,
         offset: u64,
         bytes: &[u8],
         end: bool,
-        apply: Apply<'_>,
+        intake: &mut dyn Intake,
     ) -> Result<Progress> {
         let mut position = 0;
         let framing = match self.header {
@@ -175,7 +194,7 @@ impl Recovery {
             if rest.is_empty() && end {
                 break;
             }
-            match self.step(&framing, rest, at, apply)? {
+            match self.step(&framing, rest, at, intake)? {
                 Step::Frame(length) => position += length,
                 Step::NeedMore(want) if !end => return Ok(Progress::More { offset: at, want }),
                 Step::Broken if self.in_snapshot => {
@@ -208,7 +227,13 @@ impl Recovery {
     }
 
     /// Takes the frame at the front of `rest`, if it is the next one.
-    fn step(&mut self, framing: &Framing, rest: &[u8], at: u64, apply: Apply<'_>) -> Result<Step> {
+    fn step(
+        &mut self,
+        framing: &Framing,
+        rest: &[u8],
+        at: u64,
+        intake: &mut dyn Intake,
+    ) -> Result<Step> {
         if rest.len() < FRAME_HEADER_BYTES {
             return Ok(Step::NeedMore(FRAME_HEADER_BYTES));
         }
@@ -236,7 +261,7 @@ impl Recovery {
             return Ok(Step::NeedMore(frame.frame_len()));
         }
         let Some(payload) = frame.payload(rest) else { return Ok(Step::Broken) };
-        self.take(&frame, payload, at, apply)?;
+        self.take(&frame, payload, at, intake)?;
         Ok(Step::Frame(frame.frame_len()))
     }
 
@@ -247,15 +272,15 @@ impl Recovery {
         frame: &FrameHeader,
         payload: &[u8],
         at: u64,
-        apply: Apply<'_>,
+        intake: &mut dyn Intake,
     ) -> Result<()> {
         let entry = match frame.kind {
-            Some(FrameType::Version) => self.take_version(payload, at)?,
+            Some(FrameType::Version) => self.take_version(payload, at, intake)?,
             Some(FrameType::Erasure) if !self.in_snapshot => {
                 Erasure::parse(payload).map(Entry::Erasure)
             }
             Some(FrameType::Gap) if self.in_snapshot => Gap::parse(payload).map(Entry::Gap),
-            Some(FrameType::Snapshot) => return self.end_snapshot(frame, payload, at, apply),
+            Some(FrameType::Snapshot) => return self.end_snapshot(frame, payload, at, intake),
             Some(FrameType::Commit) => {
                 let commit = Commit::from_bytes(payload)
                     .filter(|commit| usize::try_from(commit.count) == Ok(self.entries.len()))
@@ -267,7 +292,7 @@ impl Recovery {
                 } else {
                     Unit::Group(group, &self.vectors)
                 };
-                apply(unit).map_err(|error| error.at(self.group_offset))?;
+                intake.unit(unit).map_err(|error| error.at(self.group_offset))?;
                 // Its room stays for the next group: growing it anew would copy every vector twice.
                 self.vectors.clear();
                 self.pending_bytes = 0;
@@ -294,7 +319,7 @@ impl Recovery {
         frame: &FrameHeader,
         payload: &[u8],
         at: u64,
-        apply: Apply<'_>,
+        intake: &mut dyn Intake,
     ) -> Result<()> {
         let expected = self.in_snapshot && self.entries.is_empty();
         let sound = |snapshot: &Snapshot| {
@@ -305,7 +330,7 @@ impl Recovery {
         let snapshot = Snapshot::parse(payload).filter(sound);
         let snapshot = snapshot
             .ok_or_else(|| Error::corrupt(at, "a snapshot's end does not match its parts"))?;
-        apply(Unit::Snapshot(snapshot)).map_err(|error| error.at(at))?;
+        intake.unit(Unit::Snapshot(snapshot)).map_err(|error| error.at(at))?;
         self.in_snapshot = false;
         self.end_unit(snapshot.sequence, at + frame.frame_len() as u64);
         Ok(())
@@ -320,12 +345,20 @@ impl Recovery {
 
     /// Takes a stored version: the record by itself, the vector to those of its group. Together they
     /// would leave holes of the vectors' size between the records that stay.
-    fn take_version(&mut self, stored: &[u8], at: u64) -> Result<Option<Entry>> {
+    fn take_version(
+        &mut self,
+        stored: &[u8],
+        at: u64,
+        intake: &mut dyn Intake,
+    ) -> Result<Option<Entry>> {
         let Some((record, vector)) = Record::split(stored) else { return Ok(None) };
+        let Some(record) = Record::parse(copy(record)?) else { return Ok(None) };
         self.snapshot_versions += u64::from(self.in_snapshot);
-        self.vectors.try_reserve(vector.len()).map_err(|_| no_room())?;
-        self.vectors.extend_from_slice(vector);
-        Ok(Record::parse(copy(record)?).map(|record| Entry::Version(record, at)))
+        if !vector.is_empty() && !intake.ahead(&record, vector) {
+            self.vectors.try_reserve(vector.len()).map_err(|_| no_room())?;
+            self.vectors.extend_from_slice(vector);
+        }
+        Ok(Some(Entry::Version(record, at)))
     }
 
     /// Looks for frames after a group that did not hold.

@@ -13,7 +13,7 @@ use crate::log::chain::Commit;
 use crate::log::frame::{ALIGNMENT, FRAME_HEADER_BYTES, Found, FrameHeader, FrameType, Framing};
 use crate::log::header::{HEADER_BYTES, Header};
 use crate::log::record::{Erasure, Record};
-use crate::log::recovery::{Apply, Entry, Group, Outcome, Progress, Unit};
+use crate::log::recovery::{Entry, Group, Intake, Outcome, Progress, Unit};
 use crate::log::snapshot::{Gap, Snapshot};
 
 /// Most stretches that are reported one by one; later ones become part of the last.
@@ -57,7 +57,7 @@ impl Salvage {
     }
 
     /// Takes the file's bytes from `offset` on, as [`crate::log::recovery::Recovery::feed`] does. A
-    /// unit that `apply` finds wrong is lost.
+    /// unit that `intake` finds wrong is lost.
     ///
     /// # Errors
     /// `Unsupported` or `Corrupt` if the file's header cannot be read, `Limit` for want of memory.
@@ -66,7 +66,7 @@ impl Salvage {
         offset: u64,
         bytes: &[u8],
         end: bool,
-        apply: Apply<'_>,
+        intake: &mut dyn Intake,
     ) -> Result<Progress> {
         let mut position = 0;
         let framing = match self.header {
@@ -108,7 +108,7 @@ impl Salvage {
                 position += ALIGNMENT;
                 continue;
             };
-            self.take(&frame, payload, at, apply)?;
+            self.take(&frame, payload, at, intake)?;
             position += frame.frame_len();
         }
         self.lose_until(self.end_of_data);
@@ -122,7 +122,7 @@ impl Salvage {
         frame: &FrameHeader,
         payload: &[u8],
         at: u64,
-        apply: Apply<'_>,
+        intake: &mut dyn Intake,
     ) -> Result<()> {
         if frame.sequence != self.sequence + 1 {
             self.begin_group();
@@ -142,7 +142,7 @@ impl Salvage {
                 if let Some(commit) = whole {
                     let entries = core::mem::take(&mut self.entries);
                     let group = Group { entries, commit, sequence: frame.sequence };
-                    let outcome = apply(Unit::Group(group, &self.vectors));
+                    let outcome = intake.unit(Unit::Group(group, &self.vectors));
                     self.settle(outcome, end)?;
                 }
                 self.begin_group();
@@ -152,7 +152,7 @@ impl Salvage {
                 self.begin_group();
                 self.begin = at;
                 if let Some(snapshot) = Snapshot::parse(payload) {
-                    self.settle(apply(Unit::Snapshot(snapshot)), end)?;
+                    self.settle(intake.unit(Unit::Snapshot(snapshot)), end)?;
                 }
                 return Ok(());
             }

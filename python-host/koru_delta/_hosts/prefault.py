@@ -19,7 +19,7 @@ _STEP_BYTES: Final = 1 << 20
 """Populated by one system call: what a growth of the memory may have to wait for."""
 _LEAST_BYTES: Final = 8 << 20
 """Below this, starting a thread takes longer than the faults."""
-_MEMORY_EIGHTHS: Final = 9
+_MEMORY_EIGHTHS: Final = 11
 """Bytes of memory that the engine takes for a byte of log, codes of vectors included; eighths."""
 
 
@@ -31,10 +31,13 @@ def can_prefault(size: int) -> bool:
 class Prefault:
     """Follows a memory that grows. Stop it before the memory is freed."""
 
-    def __init__(self, expected: int) -> None:
-        """Start for a log of ``expected`` bytes; the memory is populated for no more than that."""
+    def __init__(self, expected: int, size: int) -> None:
+        """Start for a log of ``expected`` bytes; the memory is populated for no more than that.
+
+        The memory has ``size`` bytes, which are in use.
+        """
         self._left = expected
-        self._covered = 0
+        self._covered = size
         self._ranges: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         madvise: Any = ctypes.CDLL(None).madvise
         madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -49,7 +52,7 @@ class Prefault:
             return
         start, self._covered = self._covered, size
         needed = min(size - start, max(self._left, 0) * _MEMORY_EIGHTHS // 8)
-        if start and needed:  # What there was from the start is in use already.
+        if needed:
             self._ranges.put((address + start, needed))
 
     def stop(self) -> None:

@@ -163,7 +163,9 @@ class WasmtimeHost:
         self._function: Call = runtime.call_path(store, call)
         self._words = self._function.words
         self._invoke = self._function.invoke
-        self._prefault = Prefault(expected_bytes) if can_prefault(expected_bytes) else None
+        self._prefault = (
+            Prefault(expected_bytes, self._size) if can_prefault(expected_bytes) else None
+        )
 
     @property
     def memory_bytes(self) -> int:

@@ -161,3 +161,79 @@ fn versions_are_found_whenever_their_ids_come_in() {
         }
     }
 }
+
+/// A log in which each step is a commit: puts of vectors, and an erasure of all of them before one of
+/// another dimension; and where each ends.
+fn vectors_log() -> (Vec<u8>, Vec<usize>) {
+    let mut db = Database::create(&Options::default());
+    let mut bytes = db.journal().to_vec();
+    let mut ends = vec![bytes.len()];
+    let vector = |floats: &[f32]| floats.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    for step in 1..=6_u8 {
+        db.clear_journal();
+        let write = Write { now_us: u64::from(step), synced_sequence: 0 };
+        if step == 4 {
+            for key in ["a", "b"] {
+                db.erase(write, "n", key).unwrap();
+                bytes.extend_from_slice(db.journal());
+                ends.push(bytes.len());
+                db.clear_journal();
+            }
+            continue;
+        }
+        let dimension = if step < 4 { 3 } else { 5 };
+        let floats = vector(&(0..dimension).map(|at| f32::from(step + at)).collect::<Vec<f32>>());
+        let draft = |key| Draft { vector: &floats, ..Draft::json("n", key, b"1") };
+        db.put_batch(write, &[draft("a"), draft("b")]).unwrap();
+        db.acknowledge(u64::MAX);
+        bytes.extend_from_slice(db.journal());
+        ends.push(bytes.len());
+    }
+    (bytes, ends)
+}
+
+#[test]
+fn vectors_of_a_group_that_is_not_whole_are_let_go_of() {
+    let (file, ends) = vectors_log();
+    for cut in HEADER_BYTES..=file.len() {
+        let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
+        let (found, expected) = (opened(&file[..cut]), opened(&file[..whole]));
+        let sets = |db: &Database| {
+            let stats = db.vectors.stats();
+            stats.iter().map(|set| (set.dimension, set.vectors, set.held)).collect::<Vec<_>>()
+        };
+        assert_eq!(sets(&found), sets(&expected), "cut at {cut}");
+        for key in ["a", "b"] {
+            let held = |db: &Database| {
+                let places =
+                    db.keyspace.chain("n", key, &db.versions).map(|chain| chain.places().to_vec());
+                let versions = places.unwrap_or_default().into_iter();
+                let held = versions.filter_map(|place| db.versions.get(place)?.vector());
+                held.map(|held| db.vectors.bytes(held)).collect::<Vec<_>>()
+            };
+            assert_eq!(held(&found), held(&expected), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn vectors_come_with_their_versions_in_pieces_of_any_size() {
+    let (file, _) = vectors_log();
+    for piece in [64, 100, 1 << 20] {
+        let mut replay = Replay::new(&Options::default(), true, false);
+        let (mut offset, mut want) = (0, 0);
+        loop {
+            let end = file.len().min(offset + piece.max(want));
+            match replay.feed(offset as u64, &file[offset..end], end == file.len()).unwrap() {
+                Progress::More { offset: next, want: more } => {
+                    (offset, want) = (usize::try_from(next).unwrap(), more);
+                }
+                Progress::Done(_) => break,
+            }
+        }
+        let mut db = replay.finish().unwrap();
+        let stats = db.vectors.stats();
+        assert_eq!((stats[0].dimension, stats[0].vectors, stats[0].held), (5, 2, 4));
+        assert_eq!(db.verify().unwrap().problems, Vec::<String>::new());
+    }
+}

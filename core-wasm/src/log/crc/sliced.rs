@@ -1,8 +1,9 @@
-//! crc32c of short inputs without an instruction for it: sixteen bytes at a time by sixteen tables.
+//! crc32c of the shortest inputs without an instruction for it, and of what is left of others: sixteen
+//! bytes at a time by sixteen tables.
 //!
-//! Most frames of documents are shorter than what [`super::crc32c`] folds. The look-ups of twelve of the
-//! sixteen bytes wait for nothing; those of the other four wait for the register. From "Novel Table
-//! Lookup-Based Algorithms for High-Performance CRC Generation" (Kounavis and Berry, 2008).
+//! The look-ups of twelve of the sixteen bytes wait for nothing; those of the other four wait for the
+//! register. From "Novel Table Lookup-Based Algorithms for High-Performance CRC Generation" (Kounavis and
+//! Berry, 2008).
 
 use core::array;
 use std::sync::LazyLock;
