@@ -225,8 +225,8 @@ impl Database {
         if draft.vector.is_empty() {
             return Ok(None);
         }
-        let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
-        self.vectors.add((namespace, draft.model), draft.vector, Codes::Now).map(Some)
+        let names = (draft.namespace, draft.model.as_bytes());
+        self.vectors.add(names, draft.vector, Codes::Now).map(Some)
     }
 
     /// Writes a checked group whose vectors are in their rows.
@@ -274,7 +274,7 @@ impl Database {
         let place = versions.push(record, timestamp, held, offset);
         match chain {
             Some(chain) => keyspace.push(chain, place),
-            None => keyspace.insert((namespace, key), place, versions),
+            None => keyspace.insert((draft.namespace, draft.key), place, versions),
         }
         if let Some(before) = before {
             versions.follow(before, place);

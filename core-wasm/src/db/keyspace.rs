@@ -72,7 +72,7 @@ impl Chain {
     }
 }
 
-/// Bytes of a namespace and of a key.
+/// Bytes of a namespace and of a key, which are UTF-8.
 pub(super) type Names<'a> = (&'a [u8], &'a [u8]);
 
 /// Number of a key's chain.
@@ -85,8 +85,19 @@ pub(super) struct Keyspace {
     seed: u64,
     chains: Slab<Chain>,
     by_names: Table,
-    /// The numbers of the chains of each namespace's keys.
-    sorted: BTreeMap<Box<str>, Places>,
+    /// The numbers of namespaces.
+    numbers: BTreeMap<Box<str>, u32>,
+    spaces: Slab<Space>,
+    /// The namespace that was added to last: most often the next key is of the same.
+    recent: u32,
+}
+
+/// A namespace that has keys.
+#[derive(Debug)]
+struct Space {
+    name: Box<str>,
+    /// The numbers of the chains of its keys.
+    keys: Places,
 }
 
 /// The keys of chains.
@@ -105,8 +116,8 @@ impl index::Names for Keys<'_> {
 impl Keyspace {
     /// No keys. `seed` is random.
     pub(super) fn new(seed: u64) -> Self {
-        let (chains, by_names, sorted) = Default::default();
-        Self { seed, chains, by_names, sorted }
+        let (chains, by_names, numbers, spaces, recent) = Default::default();
+        Self { seed, chains, by_names, numbers, spaces, recent }
     }
 
     fn tag(&self, (namespace, key): Names<'_>) -> Tag {
@@ -136,24 +147,29 @@ impl Keyspace {
         self.chains.get(chain.0)?.latest()
     }
 
+    /// The numbers of the chains of a namespace's keys, in order.
+    fn sorted(&self, namespace: &str) -> Option<&Places> {
+        Some(&self.spaces.get(*self.numbers.get(namespace)?)?.keys)
+    }
+
     /// Whether a namespace has a key.
     pub(super) fn has(&self, namespace: &str) -> bool {
-        self.sorted.contains_key(namespace)
+        self.numbers.contains_key(namespace)
     }
 
     /// How many keys a namespace has.
     pub(super) fn len(&self, namespace: &str) -> usize {
-        self.sorted.get(namespace).map_or(0, Places::len)
+        self.sorted(namespace).map_or(0, Places::len)
     }
 
     /// The versions of each key of a namespace, in order.
     pub(super) fn chains(&self, namespace: &str) -> impl Iterator<Item = &Chain> {
-        let numbers = self.sorted.get(namespace).into_iter().flat_map(Places::iter);
+        let numbers = self.sorted(namespace).into_iter().flat_map(Places::iter);
         numbers.filter_map(|number| self.chains.get(number))
     }
 
     pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
-        self.sorted.keys().map(|name| &**name)
+        self.numbers.keys().map(|name| &**name)
     }
 
     /// Makes room to find `count` more keys, so that adding them cannot run out of memory.
@@ -170,22 +186,21 @@ impl Keyspace {
 
     /// Adds a key with the place of its first version, whose record is there. Logarithmic; constant time
     /// for the last in order.
-    pub(super) fn insert(
-        &mut self,
-        (namespace, key): (&str, &str),
-        place: Place,
-        versions: &Versions,
-    ) {
+    pub(super) fn insert(&mut self, names: Names<'_>, place: Place, versions: &Versions) {
         let number = self.chains.add(Chain(Held::One([place])));
-        self.by_names.insert(self.tag((namespace.as_bytes(), key.as_bytes())), number);
+        self.by_names.insert(self.tag(names), number);
         let keys = Keys { chains: &self.chains, versions };
-        match self.sorted.get_mut(namespace) {
-            Some(numbers) => {
-                numbers.insert(number, &keys);
-            }
-            None => {
-                self.sorted.insert(namespace.into(), Places::one(number));
-            }
+        let is_recent = |space: &Space| space.name.as_bytes() == names.0;
+        let namespace = || str::from_utf8(names.0).unwrap_or_default();
+        if !self.spaces.get(self.recent).is_some_and(is_recent) {
+            self.recent = self.numbers.get(namespace()).copied().unwrap_or(u32::MAX);
+        }
+        if let Some(space) = self.spaces.get_mut(self.recent) {
+            space.keys.insert(number, &keys);
+        } else {
+            let space = Space { name: namespace().into(), keys: Places::one(number) };
+            self.recent = self.spaces.add(space);
+            self.numbers.insert(namespace().into(), self.recent);
         }
     }
 
@@ -195,10 +210,12 @@ impl Keyspace {
         let names = (namespace.as_bytes(), key.as_bytes());
         let Some(ChainNumber(number)) = self.find(names, versions) else { return Vec::new() };
         let keys = Keys { chains: &self.chains, versions };
-        if let Some(numbers) = self.sorted.get_mut(namespace)
-            && let (_, true) = numbers.remove(number, &keys)
+        if let Some(&at) = self.numbers.get(namespace)
+            && let Some(space) = self.spaces.get_mut(at)
+            && let (_, true) = space.keys.remove(number, &keys)
         {
-            self.sorted.remove(namespace);
+            self.numbers.remove(namespace);
+            self.spaces.remove(at, Space { name: "".into(), keys: Places::one(number) });
         }
         self.by_names.remove(self.tag(names), number);
         let nothing = Chain(Held::Many(Vec::new()));
@@ -212,7 +229,7 @@ impl Keyspace {
         versions: &'a Versions,
     ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
         let before = |numbers: &Places| numbers.count_before(key.as_bytes(), &self.keys(versions));
-        let numbers = self.sorted.get(namespace).map(|numbers| (numbers, before(numbers)));
+        let numbers = self.sorted(namespace).map(|numbers| (numbers, before(numbers)));
         self.named(numbers.map(|(numbers, before)| numbers.iter().skip(before)), versions)
     }
 
@@ -224,7 +241,7 @@ impl Keyspace {
         versions: &'a Versions,
     ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
         let before = |numbers: &Places| numbers.count_before(key.as_bytes(), &self.keys(versions));
-        let numbers = self.sorted.get(namespace).map(|numbers| (numbers, before(numbers)));
+        let numbers = self.sorted(namespace).map(|numbers| (numbers, before(numbers)));
         let near = |(numbers, before): (&'a Places, usize)| {
             numbers.iter().skip(before.saturating_sub(count)).take(before.min(count) + 1 + count)
         };

@@ -138,8 +138,7 @@ impl Intake for Database {
     }
 
     fn ahead(&mut self, record: &Record, vector: &[u8]) -> bool {
-        let fields = record.fields();
-        self.vectors.add_ahead((fields.namespace, fields.model), vector)
+        self.vectors.add_ahead((record.names().0, record.model()), vector)
     }
 }
 
@@ -308,17 +307,16 @@ impl Database {
             Some(held)
         } else {
             // Codes are derived when there is time: the database answers without them.
-            let fields = record.fields();
             let vector = next_vector(rest, &record);
-            let added = vectors.add((fields.namespace, fields.model), vector, Codes::Later);
+            let added = vectors.add((record.names().0, record.model()), vector, Codes::Later);
             Some(added.map_err(not_under_this_metric)?)
         };
         let timestamp = record.timestamp();
         let place = versions.push(record, timestamp, held, offset);
         if let Some(chain) = chain {
             keyspace.push(chain, place);
-        } else if let Some(fields) = versions.record(place).map(Record::fields) {
-            keyspace.insert((fields.namespace, fields.key), place, versions);
+        } else if let Some(names) = versions.record(place).map(Record::names) {
+            keyspace.insert(names, place, versions);
         }
         if let Some(before) = before {
             versions.follow(before, place);

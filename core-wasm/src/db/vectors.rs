@@ -25,6 +25,9 @@ pub use search::{Found, Similar};
 use weighing::Known;
 pub(super) use weighing::Weighing;
 
+/// Bytes of a namespace and of a model.
+type Names<'a> = (&'a [u8], &'a [u8]);
+
 /// Where a version's vector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At {
@@ -134,14 +137,18 @@ impl Vectors {
         }
     }
 
-    /// The set for vectors of a dimension, made if there is none.
-    fn set_for(&mut self, namespace: &str, model: &str, dimension: usize) -> Result<usize> {
+    /// The set for vectors of a dimension, made if there is none. Names are UTF-8.
+    fn set_for(&mut self, (namespace, model): Names<'_>, dimension: usize) -> Result<usize> {
         let is_recent = |set: &Set| {
-            *set.namespace == *namespace && *set.model == *model && set.rows.dim() == dimension
+            set.namespace.as_bytes() == namespace
+                && set.model.as_bytes() == model
+                && set.rows.dim() == dimension
         };
         if self.sets.get(self.recent).is_some_and(is_recent) {
             return Ok(self.recent);
         }
+        let [namespace, model] = [namespace, model].map(str::from_utf8);
+        let (namespace, model) = (namespace.unwrap_or_default(), model.unwrap_or_default());
         let known = self.by_name.get(namespace).and_then(|models| models.get(model)).copied();
         self.recent = known.unwrap_or(self.sets.len());
         if let Some((index, set)) = known.and_then(|at| Some((at, self.sets.get_mut(at)?))) {
@@ -174,21 +181,16 @@ impl Vectors {
     }
 
     /// Whether one more vector fits without its set growing.
-    pub(super) fn has_room(&self, (namespace, model): (&[u8], &[u8])) -> bool {
+    pub(super) fn has_room(&self, (namespace, model): Names<'_>) -> bool {
         let names = core::str::from_utf8(namespace).ok().zip(core::str::from_utf8(model).ok());
         let known = names.and_then(|(namespace, model)| self.by_name.get(namespace)?.get(model));
         known.and_then(|index| self.sets.get(*index)).is_some_and(|set| set.rows.has_room())
     }
 
     /// Adds a vector, given as float32 bytes. It is found once [`Vectors::attach`] says whose it is.
-    pub(super) fn add(
-        &mut self,
-        (namespace, model): (&str, &str),
-        vector: &[u8],
-        codes: Codes,
-    ) -> Result<At> {
+    pub(super) fn add(&mut self, names: Names<'_>, vector: &[u8], codes: Codes) -> Result<At> {
         let floats = vector.as_chunks::<4>().0;
-        let index = self.set_for(namespace, model, floats.len())?;
+        let index = self.set_for(names, floats.len())?;
         let set = self.sets.get_mut(index).ok_or_else(out_of_memory)?;
         set.places.try_reserve(1).map_err(|_| out_of_memory())?;
         let row = set.rows.add_bytes(floats, codes).map_err(|bad| refuse(&bad))?;
@@ -199,7 +201,7 @@ impl Vectors {
 
     /// Adds a vector, codes apart, before it is known whether its version counts; whether it fits what is
     /// there. Versions take them in the same order.
-    pub(super) fn add_ahead(&mut self, names: (&str, &str), vector: &[u8]) -> bool {
+    pub(super) fn add_ahead(&mut self, names: Names<'_>, vector: &[u8]) -> bool {
         let held = self.add(names, vector, Codes::Later).ok();
         self.ahead.push_back(held);
         held.is_some()
@@ -220,12 +222,12 @@ impl Vectors {
     /// Makes room for vectors, to be filled in place: address and bytes of each stretch.
     pub(super) fn reserve(
         &mut self,
-        (namespace, model): (&str, &str),
+        names: Names<'_>,
         dimension: usize,
         count: u32,
     ) -> Result<Vec<(usize, usize)>> {
         self.cancel();
-        let index = self.set_for(namespace, model, dimension)?;
+        let index = self.set_for(names, dimension)?;
         let set = self.sets.get_mut(index).ok_or_else(out_of_memory)?;
         let segments = set.make_room(count)?;
         let rows = segments.iter().flat_map(|part| part.first..part.first + part.rows).collect();

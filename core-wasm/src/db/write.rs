@@ -147,7 +147,7 @@ impl Database {
         }
         let rows = usize::try_from(count).unwrap_or(usize::MAX);
         self.check_budget(rows, rows.saturating_mul(4 * dimension), Reserve::Whole)?;
-        self.vectors.reserve((namespace, model), dimension, count)
+        self.vectors.reserve((namespace.as_bytes(), model.as_bytes()), dimension, count)
     }
 
     /// Writes drafts, of which those that take a vector get the reserved ones, in order. All reserved

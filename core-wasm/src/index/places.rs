@@ -156,15 +156,13 @@ impl Blocks {
         let begins = |block: &Vec<u32>| {
             block.first().is_none_or(|&first| first == rank.place || rank.is_after(first))
         };
-        let last = self.blocks.last();
-        if last.and_then(|block| block.last()).is_some_and(|&last| rank.is_after(last)) {
-            // They mostly come in their order.
-            return self.blocks.len() - 1;
-        }
         self.blocks.partition_point(begins).saturating_sub(1)
     }
 
     fn insert(&mut self, rank: Rank<'_>) -> bool {
+        if self.append(rank) {
+            return true;
+        }
         let mut number = self.block_of(rank);
         let Some(block) = self.blocks.get_mut(number) else { return false };
         if block.len() >= BLOCK {
@@ -181,6 +179,21 @@ impl Blocks {
         let new = self.blocks.get_mut(number).is_some_and(|block| insert_sorted(block, rank));
         self.count += usize::from(new);
         new
+    }
+
+    /// Takes a place in that comes after all others, if it does: they mostly come in their order.
+    fn append(&mut self, rank: Rank<'_>) -> bool {
+        let Some(block) = self.blocks.last_mut() else { return false };
+        if !block.last().is_some_and(|&last| rank.is_after(last)) {
+            return false;
+        }
+        if block.len() < BLOCK {
+            block.push(rank.place);
+        } else {
+            self.blocks.push(vec![rank.place]);
+        }
+        self.count += 1;
+        true
     }
 
     fn remove(&mut self, rank: Rank<'_>) -> bool {

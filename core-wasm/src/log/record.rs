@@ -255,6 +255,14 @@ impl Record {
         names.get(..namespace + key).map_or((&[], &[]), |names| names.split_at(namespace))
     }
 
+    /// The bytes of the name of the model that made its vector; none for the default one.
+    #[must_use]
+    pub fn model(&self) -> &[u8] {
+        let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
+        let start = RECORD_HEADER_BYTES + length(40) + length(42);
+        self.0.get(start..start + length(44)).unwrap_or_default()
+    }
+
     /// The ids of the causes.
     pub fn causes(&self) -> impl Iterator<Item = VersionId> {
         let length = |offset| u16_at(&self.0, offset).map_or(0, usize::from);
@@ -366,6 +374,8 @@ mod tests {
         let (record, digest) = FIELDS.seal(VECTOR);
         assert_eq!(record.fields(), FIELDS);
         assert_eq!(record.value(), FIELDS.value);
+        assert_eq!(record.names(), (FIELDS.namespace.as_bytes(), FIELDS.key.as_bytes()));
+        assert_eq!(record.model(), FIELDS.model.as_bytes());
         assert_eq!(record.digest(VECTOR), digest);
         assert_ne!(record.digest(&[2; 8]), digest);
         assert_eq!(record.id(), digest[..16]);
