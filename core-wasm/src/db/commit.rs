@@ -274,7 +274,7 @@ impl Database {
         let place = versions.push(record, timestamp, held, offset);
         match chain {
             Some(chain) => keyspace.push(chain, place),
-            None => keyspace.insert((draft.namespace, draft.key), place, versions),
+            None => keyspace.insert((draft.namespace, draft.key), place),
         }
         if let Some(before) = before {
             versions.follow(before, place);

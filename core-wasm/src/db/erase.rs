@@ -33,7 +33,7 @@ impl Database {
 
     /// Drops a key's versions from memory.
     pub(super) fn forget(&mut self, namespace: &str, key: &str) -> usize {
-        let places = self.keyspace.remove(namespace, key, &self.versions);
+        let places = self.keyspace.remove(namespace, key);
         for place in &places {
             self.derived.forget(namespace, *place, &self.versions);
             if let Some(vector) = self.versions.erase(*place) {

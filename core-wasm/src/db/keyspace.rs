@@ -2,27 +2,26 @@
 //!
 //! A key is found by a hash of its names: the record of its latest version, which never leaves memory
 //! and which whoever asks for a key reads next, says whether it is the one. The order of keys is kept
-//! beside that, for what goes through them; it asks records for the names as well, so that none is kept
-//! twice. Hashes are seeded with a random number of the host's: whoever chooses keys cannot choose them
-//! to be equal.
+//! beside that, for what goes through them. Hashes are seeded with a random number of the host's:
+//! whoever chooses keys cannot choose them to be equal.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::error::Result;
-use crate::index::{self, Places};
-use crate::log::record::Record;
 
 use super::slab::Slab;
+use super::sorted::{NOTHING, Sorted};
 use super::table::{Table, Tag};
 use super::versions::{Place, Versions};
 
 /// A key's versions, oldest first.
 #[derive(Debug)]
-pub(super) struct Chain(Held);
+pub(super) struct Chain(Places);
 
 /// Most keys have one version: it takes no allocation of its own.
 #[derive(Debug)]
-enum Held {
+enum Places {
     One([Place; 1]),
     Many(Vec<Place>),
 }
@@ -30,8 +29,8 @@ enum Held {
 impl Chain {
     pub(super) fn places(&self) -> &[Place] {
         match &self.0 {
-            Held::One(place) => place,
-            Held::Many(places) => places,
+            Places::One(place) => place,
+            Places::Many(places) => places,
         }
     }
 
@@ -42,13 +41,13 @@ impl Chain {
 
     fn push(&mut self, place: Place) {
         match &mut self.0 {
-            Held::One([first]) => {
+            Places::One([first]) => {
                 // No allocation is smaller than three places.
                 let mut places = Vec::with_capacity(3);
                 places.extend([*first, place]);
-                self.0 = Held::Many(places);
+                self.0 = Places::Many(places);
             }
-            Held::Many(places) => places.push(place),
+            Places::Many(places) => places.push(place),
         }
     }
 
@@ -96,21 +95,8 @@ pub(super) struct Keyspace {
 #[derive(Debug)]
 struct Space {
     name: Box<str>,
-    /// The numbers of the chains of its keys.
-    keys: Places,
-}
-
-/// The keys of chains.
-struct Keys<'a> {
-    chains: &'a Slab<Chain>,
-    versions: &'a Versions,
-}
-
-impl index::Names for Keys<'_> {
-    fn name(&self, number: u32) -> &[u8] {
-        let latest = self.chains.get(number).and_then(Chain::latest);
-        latest.and_then(|place| self.versions.record(place)).map_or(b"", Record::key)
-    }
+    /// Its keys, with the numbers of their chains.
+    keys: Sorted,
 }
 
 impl Keyspace {
@@ -147,9 +133,10 @@ impl Keyspace {
         self.chains.get(chain.0)?.latest()
     }
 
-    /// The numbers of the chains of a namespace's keys, in order.
-    fn sorted(&self, namespace: &str) -> Option<&Places> {
-        Some(&self.spaces.get(*self.numbers.get(namespace)?)?.keys)
+    /// The keys of a namespace, with the numbers of their chains.
+    fn sorted(&self, namespace: &str) -> &Sorted {
+        let space = self.numbers.get(namespace).and_then(|at| self.spaces.get(*at));
+        space.map_or(&NOTHING, |space| &space.keys)
     }
 
     /// Whether a namespace has a key.
@@ -159,13 +146,12 @@ impl Keyspace {
 
     /// How many keys a namespace has.
     pub(super) fn len(&self, namespace: &str) -> usize {
-        self.sorted(namespace).map_or(0, Places::len)
+        self.sorted(namespace).len()
     }
 
     /// The versions of each key of a namespace, in order.
     pub(super) fn chains(&self, namespace: &str) -> impl Iterator<Item = &Chain> {
-        let numbers = self.sorted(namespace).into_iter().flat_map(Places::iter);
-        numbers.filter_map(|number| self.chains.get(number))
+        self.sorted(namespace).numbers().filter_map(|number| self.chains.get(number))
     }
 
     pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
@@ -184,83 +170,55 @@ impl Keyspace {
         }
     }
 
-    /// Adds a key with the place of its first version, whose record is there. Logarithmic; constant time
-    /// for the last in order.
-    pub(super) fn insert(&mut self, names: Names<'_>, place: Place, versions: &Versions) {
-        let number = self.chains.add(Chain(Held::One([place])));
+    /// Adds a key, with its first version. Logarithmic; constant time for the last in order.
+    pub(super) fn insert(&mut self, names: Names<'_>, place: Place) {
+        let number = self.chains.add(Chain(Places::One([place])));
         self.by_names.insert(self.tag(names), number);
-        let keys = Keys { chains: &self.chains, versions };
-        let is_recent = |space: &Space| space.name.as_bytes() == names.0;
-        let namespace = || str::from_utf8(names.0).unwrap_or_default();
+        let (namespace, key) = (text(names.0), text(names.1));
+        let is_recent = |space: &Space| *space.name == *namespace;
         if !self.spaces.get(self.recent).is_some_and(is_recent) {
-            self.recent = self.numbers.get(namespace()).copied().unwrap_or(u32::MAX);
+            self.recent = match self.numbers.get(namespace) {
+                Some(&at) => at,
+                None => self.add_space(namespace),
+            };
         }
         if let Some(space) = self.spaces.get_mut(self.recent) {
-            space.keys.insert(number, &keys);
-        } else {
-            let space = Space { name: namespace().into(), keys: Places::one(number) };
-            self.recent = self.spaces.add(space);
-            self.numbers.insert(namespace().into(), self.recent);
+            space.keys.insert(key, number);
         }
     }
 
-    /// Removes a key, whose records are still there, and returns the places of its versions. Linear in
-    /// them, logarithmic in the keys.
-    pub(super) fn remove(&mut self, namespace: &str, key: &str, versions: &Versions) -> Vec<Place> {
-        let names = (namespace.as_bytes(), key.as_bytes());
-        let Some(ChainNumber(number)) = self.find(names, versions) else { return Vec::new() };
-        let keys = Keys { chains: &self.chains, versions };
-        if let Some(&at) = self.numbers.get(namespace)
-            && let Some(space) = self.spaces.get_mut(at)
-            && let (_, true) = space.keys.remove(number, &keys)
-        {
+    fn add_space(&mut self, namespace: &str) -> u32 {
+        let at = self.spaces.add(Space { name: namespace.into(), keys: Sorted::default() });
+        self.numbers.insert(namespace.into(), at);
+        at
+    }
+
+    /// Removes a key and returns the places of its versions. Logarithmic.
+    pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Vec<Place> {
+        let Some(&at) = self.numbers.get(namespace) else { return Vec::new() };
+        let Some(space) = self.spaces.get_mut(at) else { return Vec::new() };
+        let Some(number) = space.keys.remove(key) else { return Vec::new() };
+        if space.keys.is_empty() {
             self.numbers.remove(namespace);
-            self.spaces.remove(at, Space { name: "".into(), keys: Places::one(number) });
+            self.spaces.remove(at, Space { name: "".into(), keys: Sorted::default() });
         }
-        self.by_names.remove(self.tag(names), number);
-        let nothing = Chain(Held::Many(Vec::new()));
+        self.by_names.remove(self.tag((namespace.as_bytes(), key.as_bytes())), number);
+        let nothing = Chain(Places::Many(Vec::new()));
         self.chains.remove(number, nothing).map_or(Vec::new(), |chain| chain.places().to_vec())
     }
 
-    /// Keys of a namespace from one on, in order.
-    pub(super) fn keys_from<'a>(
+    /// Keys of a namespace between two, in order.
+    pub(super) fn keys_between<'a>(
         &'a self,
-        (namespace, key): (&str, &str),
-        versions: &'a Versions,
-    ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
-        let before = |numbers: &Places| numbers.count_before(key.as_bytes(), &self.keys(versions));
-        let numbers = self.sorted(namespace).map(|numbers| (numbers, before(numbers)));
-        self.named(numbers.map(|(numbers, before)| numbers.iter().skip(before)), versions)
+        namespace: &str,
+        from: Bound<&str>,
+        to: Bound<&str>,
+    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Chain)> + use<'a> {
+        let range = self.sorted(namespace).range(from, to);
+        range.filter_map(|(key, number)| Some((key, self.chains.get(number)?)))
     }
+}
 
-    /// Up to `count` keys on each side of where another stands in order, or would.
-    pub(super) fn keys_around<'a>(
-        &'a self,
-        (namespace, key): (&str, &str),
-        count: usize,
-        versions: &'a Versions,
-    ) -> impl Iterator<Item = (&'a str, &'a Chain)> + use<'a> {
-        let before = |numbers: &Places| numbers.count_before(key.as_bytes(), &self.keys(versions));
-        let numbers = self.sorted(namespace).map(|numbers| (numbers, before(numbers)));
-        let near = |(numbers, before): (&'a Places, usize)| {
-            numbers.iter().skip(before.saturating_sub(count)).take(before.min(count) + 1 + count)
-        };
-        self.named(numbers.map(near), versions)
-    }
-
-    fn keys<'a>(&'a self, versions: &'a Versions) -> Keys<'a> {
-        Keys { chains: &self.chains, versions }
-    }
-
-    fn named<'a>(
-        &'a self,
-        numbers: Option<impl Iterator<Item = u32>>,
-        versions: &'a Versions,
-    ) -> impl Iterator<Item = (&'a str, &'a Chain)> {
-        numbers.into_iter().flatten().filter_map(|number| {
-            let chain = self.chains.get(number)?;
-            let key = versions.record(chain.latest()?)?.key();
-            Some((core::str::from_utf8(key).unwrap_or_default(), chain))
-        })
-    }
+fn text(name: &[u8]) -> &str {
+    str::from_utf8(name).unwrap_or_default()
 }

@@ -23,6 +23,7 @@ mod replay;
 mod search;
 mod slab;
 mod snapshot;
+mod sorted;
 mod stats;
 mod suggest;
 mod table;

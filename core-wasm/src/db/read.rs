@@ -1,5 +1,7 @@
 //! Reading values and listing names, now or as of a time.
 
+use std::ops::Bound;
+
 use crate::codec::names;
 use crate::error::{Error, Kind, Result};
 use crate::log::record::{Record, ValueKind};
@@ -92,11 +94,12 @@ impl Database {
         at: u64,
     ) -> impl Iterator<Item = &'a str> + use<'a, 'l> {
         let horizon = self.horizon(at);
-        let after = listing.start_after.filter(|after| *after >= listing.prefix);
-        let from = after.unwrap_or(listing.prefix);
+        let from = match listing.start_after {
+            Some(after) if after >= listing.prefix => Bound::Excluded(after),
+            _ => Bound::Included(listing.prefix),
+        };
         self.keyspace
-            .keys_from((namespace, from), &self.versions)
-            .skip_while(move |(key, _)| after == Some(*key))
+            .keys_between(namespace, from, Bound::Unbounded)
             .take_while(move |(key, _)| key.starts_with(listing.prefix))
             .filter(move |(_, chain)| chain.value_at(horizon, &self.versions).is_some())
             .map(|(key, _)| key)

@@ -15,6 +15,7 @@ use crate::vector::Codes;
 
 use super::commit::Reserve;
 use super::journal::Journal;
+use super::vectors::At;
 use super::{Database, Options, Strings};
 
 /// Ids that are taken in before the first request; what that costs is not noticed.
@@ -171,12 +172,12 @@ impl Database {
     fn apply_group(&mut self, group: Group, vectors: &[u8]) -> Result<()> {
         let before = if self.commits == 0 { None } else { Some(self.timestamp) };
         self.commits += 1;
-        self.apply(group, vectors, |_, timestamp| before.is_none_or(|before| timestamp > before))
+        self.apply(group, vectors, &|_, timestamp| before.is_none_or(|before| timestamp > before))
     }
 
     /// Takes a part of a snapshot in: several commits, perhaps without their first or last versions.
     fn apply_part(&mut self, part: Group, vectors: &[u8]) -> Result<()> {
-        self.apply(part, vectors, |latest, timestamp| timestamp >= latest)
+        self.apply(part, vectors, &|latest, timestamp| timestamp >= latest)
     }
 
     /// Takes the end of a snapshot in: what it says of the commits that led to it.
@@ -228,7 +229,7 @@ impl Database {
             }
         }
         self.commits += 1;
-        self.apply(group, vectors, |_, _| true)
+        self.apply(group, vectors, &|_, _| true)
     }
 
     /// Takes what is whole in. `fits` says of each entry's time, and the latest one before, whether
@@ -237,7 +238,7 @@ impl Database {
         &mut self,
         group: Group,
         mut vectors: &[u8],
-        fits: impl Fn(u64, u64) -> bool,
+        fits: &dyn Fn(u64, u64) -> bool,
     ) -> Result<()> {
         // The records are in memory already; their places are not, nor are the codes of vectors.
         let bytes = group.entries.iter().map(|entry| match entry {
@@ -254,12 +255,17 @@ impl Database {
         }
         self.keyspace.reserve(group.entries.len())?;
         self.versions.reserve(group.entries.len())?;
+        let mut ahead = self.vectors.take_ahead().into_iter();
         let mut latest = self.timestamp;
         for entry in group.entries {
             let timestamp = match entry {
                 Entry::Version(record, offset) => {
                     let timestamp = record.timestamp();
-                    self.apply_version(record, &mut vectors, offset)?;
+                    let has_vector = record.dimension() > 0;
+                    let held = if has_vector { ahead.next().flatten() } else { None };
+                    let vector =
+                        if held.is_none() { next_vector(&mut vectors, &record) } else { &[] };
+                    self.apply_version(record, held, vector, offset)?;
                     timestamp
                 }
                 Entry::Erasure(erasure) => {
@@ -285,8 +291,14 @@ impl Database {
         Ok(())
     }
 
-    /// Takes a version in, the vector of which was taken ahead or is the first of `rest`.
-    fn apply_version(&mut self, record: Record, rest: &mut &[u8], offset: u64) -> Result<()> {
+    /// Takes a version in. Its vector is held already, or given, unless it has none.
+    fn apply_version(
+        &mut self,
+        record: Record,
+        held: Option<At>,
+        vector: &[u8],
+        offset: u64,
+    ) -> Result<()> {
         let may_miss = self.commits == 0 || self.is_salvaged;
         let Self { keyspace, versions, vectors, derived, .. } = self;
         let chain = keyspace.find(record.names(), versions);
@@ -301,13 +313,10 @@ impl Database {
             return Err(Error::corrupt(0, "a version does not follow the key's version before it"));
         }
         let overwritten = before.and_then(|place| versions.get(place)?.vector());
-        let held = if record.dimension() == 0 {
-            None
-        } else if let Some(held) = vectors.take_ahead() {
-            Some(held)
+        let held = if vector.is_empty() {
+            held
         } else {
             // Codes are derived when there is time: the database answers without them.
-            let vector = next_vector(rest, &record);
             let added = vectors.add((record.names().0, record.model()), vector, Codes::Later);
             Some(added.map_err(not_under_this_metric)?)
         };
@@ -316,7 +325,7 @@ impl Database {
         if let Some(chain) = chain {
             keyspace.push(chain, place);
         } else if let Some(names) = versions.record(place).map(Record::names) {
-            keyspace.insert(names, place, versions);
+            keyspace.insert(names, place);
         }
         if let Some(before) = before {
             versions.follow(before, place);

@@ -1,5 +1,7 @@
 //! Near names for the error of a missing one, by Jaro-Winkler similarity.
 
+use std::ops::Bound;
+
 use crate::limits::{MAX_SUGGESTION_CANDIDATES, MAX_SUGGESTIONS};
 use crate::sort::sort_by;
 
@@ -13,11 +15,16 @@ impl Database {
     pub(super) fn near_keys(&self, namespace: &str, key: &str, at: u64) -> Vec<String> {
         let horizon = self.horizon(at);
         let half = MAX_SUGGESTION_CANDIDATES / 2;
-        let candidates = self.keyspace.keys_around((namespace, key), half, &self.versions);
-        let others = candidates.filter(|(name, chain)| {
-            *name != key && chain.value_at(horizon, &self.versions).is_some()
-        });
-        nearest(key, others.map(|(name, _)| name))
+        let other = Bound::Excluded(key);
+        let before = self.keyspace.keys_between(namespace, Bound::Unbounded, other);
+        let after = self.keyspace.keys_between(namespace, other, Bound::Unbounded);
+        let candidates = before.rev().take(half).chain(after.take(half));
+        nearest(
+            key,
+            candidates
+                .filter(|(_, chain)| chain.value_at(horizon, &self.versions).is_some())
+                .map(|(name, _)| name),
+        )
     }
 
     /// What to do about a key that has no near ones.

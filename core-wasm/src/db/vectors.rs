@@ -88,7 +88,7 @@ pub(super) struct Vectors {
     recent: usize,
     pending: VecDeque<Change>,
     /// Of each vector that came before its version, in order, where it is; `None` if it was not taken.
-    ahead: VecDeque<Option<At>>,
+    ahead: Vec<Option<At>>,
     reserved: Option<Reserved>,
     scratch: Scratch,
 }
@@ -131,7 +131,7 @@ impl Vectors {
             by_name: BTreeMap::new(),
             recent: 0,
             pending: VecDeque::new(),
-            ahead: VecDeque::new(),
+            ahead: Vec::new(),
             reserved: None,
             scratch: Scratch::default(),
         }
@@ -203,19 +203,19 @@ impl Vectors {
     /// there. Versions take them in the same order.
     pub(super) fn add_ahead(&mut self, names: Names<'_>, vector: &[u8]) -> bool {
         let held = self.add(names, vector, Codes::Later).ok();
-        self.ahead.push_back(held);
+        self.ahead.push(held);
         held.is_some()
     }
 
-    /// Where the next vector is that came before its version, unless it was not taken.
-    pub(super) fn take_ahead(&mut self) -> Option<At> {
-        self.ahead.pop_front().flatten()
+    /// Where the vectors are that came before their versions, in order; `None` for what was not taken.
+    pub(super) fn take_ahead(&mut self) -> Vec<Option<At>> {
+        core::mem::take(&mut self.ahead)
     }
 
     /// Lets go of vectors whose versions never came.
     pub(super) fn drop_ahead(&mut self) {
-        while let Some(held) = self.ahead.pop_front() {
-            held.into_iter().for_each(|at| self.erase(at));
+        for held in self.take_ahead().into_iter().flatten() {
+            self.erase(held);
         }
     }
 

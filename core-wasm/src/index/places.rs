@@ -62,9 +62,7 @@ impl<'n> Rank<'n> {
 }
 
 impl Places {
-    /// The set of one place.
-    #[must_use]
-    pub fn one(place: u32) -> Self {
+    pub(super) fn one(place: u32) -> Self {
         Self(Form::One(place))
     }
 
@@ -88,24 +86,8 @@ impl Places {
         one.into_iter().chain(few.iter().copied()).chain(many.iter().flatten().copied())
     }
 
-    /// How many have a name before this one. Logarithmic, but for counting whole blocks.
-    pub fn count_before(&self, name: &[u8], names: &dyn Names) -> usize {
-        let is_before = |place: &u32| names.name(*place) < name;
-        match &self.0 {
-            Form::One(place) => usize::from(is_before(place)),
-            Form::Few(places) => places.partition_point(is_before),
-            Form::Many(many) => {
-                let number =
-                    many.blocks.partition_point(|block| block.last().is_some_and(is_before));
-                let (whole, rest) = many.blocks.split_at(number);
-                let within = rest.first().map_or(0, |block| block.partition_point(is_before));
-                whole.iter().map(Vec::len).sum::<usize>() + within
-            }
-        }
-    }
-
     /// Takes a place in; whether it is new.
-    pub fn insert(&mut self, place: u32, names: &dyn Names) -> bool {
+    pub(super) fn insert(&mut self, place: u32, names: &dyn Names) -> bool {
         let rank = Rank::of(place, names);
         match &mut self.0 {
             Form::One(one) if *one == place => false,
@@ -129,7 +111,7 @@ impl Places {
 
     /// Takes a place out. Returns whether it was there, and whether it was all there was; then the
     /// set must not be used any more.
-    pub fn remove(&mut self, place: u32, names: &dyn Names) -> (bool, bool) {
+    pub(super) fn remove(&mut self, place: u32, names: &dyn Names) -> (bool, bool) {
         match &mut self.0 {
             Form::One(one) => (*one == place, *one == place),
             Form::Few(places) => {
@@ -160,9 +142,6 @@ impl Blocks {
     }
 
     fn insert(&mut self, rank: Rank<'_>) -> bool {
-        if self.append(rank) {
-            return true;
-        }
         let mut number = self.block_of(rank);
         let Some(block) = self.blocks.get_mut(number) else { return false };
         if block.len() >= BLOCK {
@@ -179,21 +158,6 @@ impl Blocks {
         let new = self.blocks.get_mut(number).is_some_and(|block| insert_sorted(block, rank));
         self.count += usize::from(new);
         new
-    }
-
-    /// Takes a place in that comes after all others, if it does: they mostly come in their order.
-    fn append(&mut self, rank: Rank<'_>) -> bool {
-        let Some(block) = self.blocks.last_mut() else { return false };
-        if !block.last().is_some_and(|&last| rank.is_after(last)) {
-            return false;
-        }
-        if block.len() < BLOCK {
-            block.push(rank.place);
-        } else {
-            self.blocks.push(vec![rank.place]);
-        }
-        self.count += 1;
-        true
     }
 
     fn remove(&mut self, rank: Rank<'_>) -> bool {
@@ -276,11 +240,6 @@ mod tests {
             }
             prop_assert!(places.iter().eq(expected.iter().map(|(_, place)| *place)));
             prop_assert!(places.iter().rev().eq(expected.iter().rev().map(|(_, place)| *place)));
-            for place in (0..4000).step_by(301) {
-                let name = names.0[place];
-                let before = expected.range(..(name, 0)).count();
-                prop_assert_eq!(places.count_before(&name, &names), before);
-            }
             for (_, place) in expected {
                 let last = places.len() == 1;
                 prop_assert_eq!(places.remove(place, &names), (true, last));
