@@ -174,16 +174,16 @@ impl Keyspace {
     pub(super) fn insert(&mut self, names: Names<'_>, place: Place) {
         let number = self.chains.add(Chain(Places::One([place])));
         self.by_names.insert(self.tag(names), number);
-        let (namespace, key) = (text(names.0), text(names.1));
-        let is_recent = |space: &Space| *space.name == *namespace;
+        let is_recent = |space: &Space| space.name.as_bytes() == names.0;
         if !self.spaces.get(self.recent).is_some_and(is_recent) {
+            let namespace = text(names.0);
             self.recent = match self.numbers.get(namespace) {
                 Some(&at) => at,
                 None => self.add_space(namespace),
             };
         }
         if let Some(space) = self.spaces.get_mut(self.recent) {
-            space.keys.insert(key, number);
+            space.keys.insert(names.1, number);
         }
     }
 
@@ -197,7 +197,7 @@ impl Keyspace {
     pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Vec<Place> {
         let Some(&at) = self.numbers.get(namespace) else { return Vec::new() };
         let Some(space) = self.spaces.get_mut(at) else { return Vec::new() };
-        let Some(number) = space.keys.remove(key) else { return Vec::new() };
+        let Some(number) = space.keys.remove(key.as_bytes()) else { return Vec::new() };
         if space.keys.is_empty() {
             self.numbers.remove(namespace);
             self.spaces.remove(at, Space { name: "".into(), keys: Sorted::default() });
@@ -214,8 +214,8 @@ impl Keyspace {
         from: Bound<&str>,
         to: Bound<&str>,
     ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Chain)> + use<'a> {
-        let range = self.sorted(namespace).range(from, to);
-        range.filter_map(|(key, number)| Some((key, self.chains.get(number)?)))
+        let range = self.sorted(namespace).range(from.map(str::as_bytes), to.map(str::as_bytes));
+        range.filter_map(|(key, number)| Some((text(key), self.chains.get(number)?)))
     }
 }
 

@@ -9,9 +9,9 @@ use core::ops::Bound;
 /// Most names in a block; one that is full is split.
 const BLOCK: usize = 256;
 
-type Entry = (Box<str>, u32);
+type Entry = (Box<[u8]>, u32);
 
-/// Names and their numbers, by name.
+/// Names and their numbers, by the bytes of the names.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     /// One after the other and in order, none of them empty.
@@ -42,7 +42,7 @@ impl Sorted {
 
     /// Adds a name that is not there. Constant time for one after all others, else logarithmic, but for
     /// moving a part of a block, or of the list of blocks.
-    pub(super) fn insert(&mut self, name: &str, number: u32) {
+    pub(super) fn insert(&mut self, name: &[u8], number: u32) {
         let entry = (name.into(), number);
         self.count += 1;
         let is_last = self
@@ -71,7 +71,7 @@ impl Sorted {
     }
 
     /// Removes a name and returns its number, if it is there. Time as for adding one.
-    pub(super) fn remove(&mut self, name: &str) -> Option<u32> {
+    pub(super) fn remove(&mut self, name: &[u8]) -> Option<u32> {
         let (at, within) = self.place(|other| other < name);
         let block = self.blocks.get_mut(at)?;
         block.get(within).filter(|(found, _)| **found == *name)?;
@@ -88,9 +88,9 @@ impl Sorted {
     /// What lies between two names, in order. Finding where it begins and ends takes logarithmic time.
     pub(super) fn range<'a>(
         &'a self,
-        from: Bound<&str>,
-        to: Bound<&str>,
-    ) -> impl DoubleEndedIterator<Item = (&'a str, u32)> + use<'a> {
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+    ) -> impl DoubleEndedIterator<Item = (&'a [u8], u32)> + use<'a> {
         let start = match from {
             Bound::Included(name) => self.place(|other| other < name),
             Bound::Excluded(name) => self.place(|other| other <= name),
@@ -112,7 +112,7 @@ impl Sorted {
     }
 
     /// Where the first name is of which `is_before` does not hold; it holds of all before it.
-    fn place(&self, is_before: impl Fn(&str) -> bool) -> Place {
+    fn place(&self, is_before: impl Fn(&[u8]) -> bool) -> Place {
         let at = self
             .blocks
             .partition_point(|block| block.last().is_some_and(|(last, _)| is_before(last)));
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    fn bound(kind: u8, name: &str) -> Bound<&str> {
+    fn bound(kind: u8, name: &[u8]) -> Bound<&[u8]> {
         match kind {
             0 => Bound::Unbounded,
             1 => Bound::Included(name),
@@ -150,7 +150,7 @@ mod tests {
             ranges in prop::collection::vec((0_u8..3, 0_u32..2100, 0_u8..3, 0_u32..2100), 20),
         ) {
             let (mut sorted, mut expected) = (Sorted::default(), BTreeMap::new());
-            let name = |number: u32| format!("{number:04}");
+            let name = |number: u32| format!("{number:04}").into_bytes();
             let first = (0..in_order).map(|number| (true, number));
             let emptied = (0..2000).map(|number| (false, number));
             for (step, (add, number)) in first.chain(steps).enumerate() {
@@ -167,11 +167,11 @@ mod tests {
             for (from_kind, from, to_kind, to) in ranges {
                 let (from, to) = (name(from.min(to)), name(from.max(to) + 1));
                 let bounds = (bound(from_kind, &from), bound(to_kind, &to));
-                let range = expected.range::<str, _>(bounds).map(|(name, number)| (&**name, *number));
+                let range = expected.range::<[u8], _>(bounds).map(|(name, number)| (&**name, *number));
                 prop_assert!(sorted.range(bounds.0, bounds.1).eq(range.clone()));
                 prop_assert!(sorted.range(bounds.0, bounds.1).rev().eq(range.rev()));
             }
-            prop_assert!(sorted.range(Bound::Included("9"), Bound::Excluded("1")).next().is_none());
+            prop_assert!(sorted.range(Bound::Included(b"9"), Bound::Excluded(b"1")).next().is_none());
             for (_, number) in emptied {
                 prop_assert_eq!(sorted.remove(&name(number)), expected.remove(&name(number)));
             }
