@@ -20,7 +20,7 @@ from koru_delta import _protocol as op
 from koru_delta._hosts import module as module_file
 from koru_delta._hosts.compile_cache import cache_directory
 from koru_delta._hosts.fast_call import CallError, FastCall, PublicCall, call
-from koru_delta._hosts.module import module_bytes
+from koru_delta._hosts.module import module_bytes, recorded_digest
 from koru_delta._hosts.wasmtime_host import Runtime, WasmtimeHost, shared_runtime
 from koru_delta._protocol import REQUEST_HEADER, Status
 
@@ -144,6 +144,14 @@ class TestCompileCache:
         assert hashlib.sha256(module_bytes()).hexdigest() in kept, "compiled code was kept"
         monkeypatch.delattr(wasmtime.Module, "__init__")  # What compiles.
         assert host_works(Runtime(module_bytes()))
+        assert host_works(Runtime(lambda: pytest.fail("it was read"), recorded_digest()))
+
+    def test_a_module_is_read_and_checked_before_it_is_compiled(
+        self, cache_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        copied_module(tmp_path, monkeypatch).write_bytes(b"")
+        with pytest.raises(KoruDeltaError, match="SHA-256"):
+            Runtime(module_bytes, recorded_digest())
 
     def test_the_code_of_another_module_is_not_taken(self, cache_home: Path) -> None:
         Runtime(guest())

@@ -68,30 +68,31 @@ def wait_for(region: Region, wanted: list[bool]) -> None:
 
 
 def test_what_grew_is_present_and_what_there_was_is_left_alone(region: Region) -> None:
-    ahead = Prefault(100 * MIB)
-    ahead.follow(region.address, 4 * MIB, 1 * MIB)
-    ahead.follow(region.address, 10 * MIB, 1 * MIB)
-    ahead.follow(region.address, 10 * MIB, 1 * MIB)
+    ahead = Prefault(100 * MIB, 4 * MIB)
+    ahead.took(MIB)
+    ahead.follow(region.address, 10 * MIB)
+    assert ahead.covered == 10 * MIB
+    ahead.follow(region.address, 10 * MIB)
     wait_for(region, [False] * 4 + [True] * 6 + [False] * 6)
     ahead.stop()
 
 
 def test_no_more_than_the_rest_of_the_file_needs(region: Region) -> None:
-    ahead = Prefault(10 * MIB)
-    ahead.follow(region.address, 1 * MIB, 1 * MIB)
-    ahead.follow(region.address, SIZE, 1 * MIB)
-    wait_for(region, [False] + [True] * 9 + [False] * 6)
-    ahead.follow(region.address, 2 * SIZE, 8 * MIB)
+    ahead = Prefault(10 * MIB, 1 * MIB)
+    ahead.took(2 * MIB)
+    ahead.follow(region.address, SIZE)
+    wait_for(region, [False] + [True] * 11 + [False] * 4)
+    ahead.took(9 * MIB)
+    ahead.follow(region.address, 2 * SIZE)
     ahead.stop()
 
 
 def test_a_refusal_ends_it() -> None:
-    ahead = Prefault(100 * MIB)
-    ahead.follow(0, MIB, 0)
-    ahead.follow(0, 2 * MIB, 0)  # Nothing is mapped there: the call fails.
+    ahead = Prefault(100 * MIB, MIB)
+    ahead.follow(0, 2 * MIB)  # Nothing is mapped there: the call fails.
     ahead._thread.join(PATIENCE_SECONDS)
     assert not ahead._thread.is_alive()
-    ahead.follow(0, 3 * MIB, 0)
+    ahead.follow(0, 3 * MIB)
     ahead.stop()
 
 
@@ -108,9 +109,9 @@ def test_a_file_opens_alike_with_and_without(path: Path, monkeypatch: pytest.Mon
     started: list[int] = []
 
     class Noted(Prefault):
-        def __init__(self, expected: int) -> None:
+        def __init__(self, expected: int, size: int) -> None:
             started.append(expected)
-            super().__init__(expected)
+            super().__init__(expected, size)
 
     monkeypatch.setattr(wasmtime_host, "Prefault", Noted)
     for can in (True, False):

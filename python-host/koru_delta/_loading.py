@@ -95,11 +95,14 @@ class Loading:
             "verify": False,
             **options,
         }
+        # Written once: of the next piece, only where it begins is another.
+        begun = json.dumps(control)[:-1] + ', "offset": '
         offset, want, size = 0, 0, storage.size
         piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
         while True:
             length = min(max(want, piece), max(size - offset, 0))
-            reply = self._feed(host, storage, {**control, "offset": offset}, length, size)
+            written = f"{begun}{offset}}}".encode()
+            reply = self._feed(host, storage, written, (offset, length, size))
             if reply[0]:
                 raise_error(reply)
             progress = progress_of(reply[2], offset, length, size)
@@ -108,12 +111,12 @@ class Loading:
             offset, want = progress.offset, progress.want
 
     @staticmethod
-    def _feed(
-        host: Host, storage: Storage, control: dict[str, Any], length: int, size: int
-    ) -> Reply:
-        """Hand one piece of the log over, by one copy where the storage can do that."""
-        offset = control["offset"]
-        options = json.dumps(control).encode()
+    def _feed(host: Host, storage: Storage, options: bytes, stretch: tuple[int, int, int]) -> Reply:
+        """Hand one piece of the log over, by one copy where the storage can do that.
+
+        ``stretch`` is where it begins, its length, and the size of the whole.
+        """
+        offset, length, size = stretch
         read_into: Callable[[int, memoryview], int] | None = getattr(storage, "read_into", None)
         if read_into is not None:
             flags = op.FLAG_END if offset + length >= size else 0

@@ -60,23 +60,27 @@ def cache_directory() -> Path | None:
     return directory
 
 
-def compiled(engine: wasmtime.Engine, module: bytes, digest: str | None = None) -> wasmtime.Module:
+def compiled(
+    engine: wasmtime.Engine, module: bytes | Callable[[], bytes], digest: str | None = None
+) -> wasmtime.Module:
     """The module, from the cache if it is there, else compiled and kept.
 
     Args:
         engine: Which engine is to run it.
-        module: The module.
+        module: The module, or what reads it where it has to be compiled; that takes a digest.
         digest: Its SHA-256 in hexadecimal digits, if that is known.
 
     Raises:
         WasmtimeError: If it is no module.
     """
+    if isinstance(module, bytes):
+        digest = digest or _sha256(module)
     directory = cache_directory()
     if directory is None:
-        return wasmtime.Module(engine, module)
+        return _compile(engine, module)
     # The place of wasmtime keeps installations of different releases from taking turns at an entry.
     place = _sha256(os.fsencode(wasmtime.__file__))
-    stem = f"{digest or _sha256(module)}.{place[:16]}."
+    stem = f"{digest}.{place[:16]}."
     # An entry that cannot be used, or kept, costs time, nothing else.
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
@@ -84,10 +88,14 @@ def compiled(engine: wasmtime.Engine, module: bytes, digest: str | None = None) 
             with contextlib.suppress(OSError, ValueError, wasmtime.WasmtimeError):
                 if name.startswith(stem) and _is_whole(entry, name.removeprefix(stem)):
                     return wasmtime.Module.deserialize_file(engine, str(entry))
-    made = wasmtime.Module(engine, module)
+    made = _compile(engine, module)
     with contextlib.suppress(OSError, wasmtime.WasmtimeError):
         _keep(directory, stem, made.serialize())
     return made
+
+
+def _compile(engine: wasmtime.Engine, module: bytes | Callable[[], bytes]) -> wasmtime.Module:
+    return wasmtime.Module(engine, module if isinstance(module, bytes) else module())
 
 
 def _sha256(data: bytes | bytearray | mmap.mmap) -> str:

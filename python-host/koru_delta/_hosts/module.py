@@ -10,20 +10,29 @@ from koru_delta.errors import KoruDeltaError
 _MODULE: Final = Path(__file__).parent.parent / "koru_delta_core.wasm"
 
 
-def module_and_digest() -> tuple[bytes, str]:
-    """The module, checked against the SHA-256 that was recorded when it was built; and that one.
+def recorded_digest() -> str:
+    """The SHA-256 that was recorded when the module was built.
+
+    Raises:
+        KoruDeltaError: If it is missing.
+    """
+    try:
+        return _MODULE.with_name(_MODULE.name + ".sha256").read_text().strip()
+    except OSError as error:
+        raise _missing(error) from error
+
+
+def module_bytes() -> bytes:
+    """The module, checked against the SHA-256 that was recorded when it was built.
 
     Raises:
         KoruDeltaError: If it is missing or not what was built.
     """
+    digest = recorded_digest()
     try:
         data = _MODULE.read_bytes()
-        digest = _MODULE.with_name(_MODULE.name + ".sha256").read_text().strip()
     except OSError as error:
-        raise KoruDeltaError(
-            f"the engine is missing from the installation: {error}",
-            suggestion="install koru-delta again; in a checkout, run make module",
-        ) from error
+        raise _missing(error) from error
     import hashlib  # Here: it takes milliseconds to import.
 
     if hashlib.sha256(data).hexdigest() != digest:
@@ -31,9 +40,11 @@ def module_and_digest() -> tuple[bytes, str]:
             f"the engine at {_MODULE} is not the one that was built: its SHA-256 differs",
             suggestion="install koru-delta again, and find out what changed the file",
         )
-    return data, digest
+    return data
 
 
-def module_bytes() -> bytes:
-    """The module alone, checked as well."""
-    return module_and_digest()[0]
+def _missing(error: OSError) -> KoruDeltaError:
+    return KoruDeltaError(
+        f"the engine is missing from the installation: {error}",
+        suggestion="install koru-delta again; in a checkout, run make module",
+    )

@@ -37,7 +37,8 @@ class Prefault:
         The memory has ``size`` bytes, which are in use.
         """
         self._left = expected
-        self._covered = size
+        self.covered = size
+        """Bytes of the memory that were taken care of."""
         self._ranges: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         madvise: Any = ctypes.CDLL(None).madvise
         madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
@@ -45,14 +46,15 @@ class Prefault:
         self._thread = Thread(target=self._populate, name="koru-delta-prefault", daemon=True)
         self._thread.start()
 
-    def follow(self, address: int, size: int, taken: int) -> None:
-        """The memory at ``address`` has ``size`` bytes now, and ``taken`` bytes of log went in."""
-        self._left -= taken
-        if size <= self._covered:
-            return
-        start, self._covered = self._covered, size
+    def took(self, size: int) -> None:
+        """So many bytes of the log went in."""
+        self._left -= size
+
+    def follow(self, address: int, size: int) -> None:
+        """The memory at ``address`` has grown to ``size`` bytes."""
+        start, self.covered = self.covered, size
         needed = min(size - start, max(self._left, 0) * _MEMORY_EIGHTHS // 8)
-        if needed:
+        if needed > 0:
             self._ranges.put((address + start, needed))
 
     def stop(self) -> None:

@@ -26,7 +26,7 @@ from koru_delta._hosts.fast_call import (
     memory_address,
     memory_view,
 )
-from koru_delta._hosts.module import module_and_digest
+from koru_delta._hosts.module import module_bytes, recorded_digest
 from koru_delta._hosts.prefault import Prefault, can_prefault
 from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
@@ -52,11 +52,11 @@ _LOST: Final = -2
 class Runtime:
     """One engine and one compiled module, shared by all databases of a process."""
 
-    def __init__(self, module: bytes, digest: str | None = None) -> None:
+    def __init__(self, module: bytes | Callable[[], bytes], digest: str | None = None) -> None:
         """Compile the module, or take it from the compile cache.
 
         Args:
-            module: The module.
+            module: The module, or what reads it where it has to be compiled; that takes a digest.
             digest: Its SHA-256 in hexadecimal digits, if that is known.
 
         Raises:
@@ -100,7 +100,7 @@ def _function(function: object) -> wasmtime.Func:
 @functools.cache
 def shared_runtime() -> Runtime:
     """The process's runtime, made when first needed."""
-    return Runtime(*module_and_digest())
+    return Runtime(module_bytes, recorded_digest())
 
 
 class WasmtimeHost:
@@ -226,9 +226,9 @@ class WasmtimeHost:
                 return None
         reply = self.call(opcode, head, size)
         if self._prefault is not None:
-            self._prefault.follow(
-                memory_address(self._memory, self._store), self.memory_bytes, size
-            )
+            self._prefault.took(size)
+            if (memory := self.memory_bytes) > self._prefault.covered:
+                self._prefault.follow(memory_address(self._memory, self._store), memory)
         return reply
 
     def fill(self, address: int, parts: Iterable[memoryview]) -> None:
