@@ -68,7 +68,9 @@ WALK = {op.HISTORY: LIMIT, op.LINEAGE: LIMIT, op.EFFECTS: LIMIT}
 OPEN = objects(database_id=ID, journal=st.booleans(), memory_budget=NUMBERS)
 CONTROLS: dict[int, st.SearchStrategy[Any]] = WALK | {
     op.OPEN: OPEN,
-    op.REPLAY: objects(open=OPEN, writable=st.booleans(), verify=st.booleans(), offset=NUMBERS),
+    op.REPLAY: objects(
+        open=OPEN, writable=st.booleans(), verify=st.booleans(), offset=NUMBERS, skip=NUMBERS
+    ),
     op.PUT: objects(model=SHORT, caused_by=st.lists(ID, max_size=3), expected=ID),
     op.DIFF: objects(**{"from": ID, "to": ID}),
     op.LIST_KEYS: objects(prefix=st.text(max_size=3), start_after=SHORT, limit=NUMBERS),

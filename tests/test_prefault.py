@@ -5,24 +5,20 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from koru_delta import SyncDatabase
-from koru_delta._hosts import prefault, wasmtime_host
-from koru_delta._hosts.prefault import Prefault, can_prefault
+from koru_delta._hosts import prefault
+from koru_delta._hosts.prefault import Prefault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux")
 
 MIB = 1 << 20
 SIZE = 16 * MIB
-PATIENCE_SECONDS = 10
 
 
 class Region:
@@ -60,62 +56,49 @@ def region() -> Iterator[Region]:
     made.close()
 
 
-def wait_for(region: Region, wanted: list[bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while region.present() != wanted and time.monotonic() < end:
-        time.sleep(0.001)
-    assert region.present() == wanted
-
-
 def test_what_grew_is_present_and_what_there_was_is_left_alone(region: Region) -> None:
     ahead = Prefault(100 * MIB, 4 * MIB)
-    ahead.took(MIB)
     ahead.follow(region.address, 10 * MIB)
     assert ahead.covered == 10 * MIB
-    ahead.follow(region.address, 10 * MIB)
-    wait_for(region, [False] * 4 + [True] * 6 + [False] * 6)
-    ahead.stop()
+    steps = 0
+    while ahead.step():
+        steps += 1
+    assert steps == 6 * MIB // prefault._STEP_BYTES
+    assert region.present() == [False] * 4 + [True] * 6 + [False] * 6
+
+
+def test_what_grew_first_is_present_first(region: Region) -> None:
+    ahead = Prefault(100 * MIB, 0)
+    for size in (2 * MIB, SIZE):
+        ahead.follow(region.address, size)
+    for _ in range(3 * MIB // prefault._STEP_BYTES):
+        assert ahead.step()
+    assert region.present() == [True] * 3 + [False] * 13
 
 
 def test_no_more_than_the_rest_of_the_file_needs(region: Region) -> None:
-    ahead = Prefault(10 * MIB, 1 * MIB)
-    ahead.took(2 * MIB)
+    ahead = Prefault(8 * MIB, 1 * MIB)
     ahead.follow(region.address, SIZE)
-    wait_for(region, [False] + [True] * 11 + [False] * 4)
-    ahead.took(9 * MIB)
+    while ahead.step():
+        pass
+    assert region.present() == [False] + [True] * 11 + [False] * 4
+    ahead.left = 0
     ahead.follow(region.address, 2 * SIZE)
-    ahead.stop()
+    assert not ahead.step()
 
 
-def test_a_refusal_ends_it() -> None:
-    ahead = Prefault(100 * MIB, MIB)
-    ahead.follow(0, 2 * MIB)  # Nothing is mapped there: the call fails.
-    ahead._thread.join(PATIENCE_SECONDS)
-    assert not ahead._thread.is_alive()
-    ahead.follow(0, 3 * MIB)
-    ahead.stop()
+def test_none_of_it_once_the_file_has_been_read(region: Region) -> None:
+    ahead = Prefault(100 * MIB, 0)
+    ahead.follow(region.address, SIZE)
+    ahead.left = 0
+    assert not ahead.step()
+    assert not any(region.present())
 
 
-def test_small_files_start_no_thread() -> None:
-    assert not can_prefault(prefault._LEAST_BYTES - 1)
-    assert can_prefault(prefault._LEAST_BYTES)
-
-
-def test_a_file_opens_alike_with_and_without(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = "x" * 1_000_000
-    with SyncDatabase(path) as db:
-        for key in "0123456789":
-            db.put("large", key, value + key)
-    started: list[int] = []
-
-    class Noted(Prefault):
-        def __init__(self, expected: int, size: int) -> None:
-            started.append(expected)
-            super().__init__(expected, size)
-
-    monkeypatch.setattr(wasmtime_host, "Prefault", Noted)
-    for can in (True, False):
-        monkeypatch.setattr(wasmtime_host, "can_prefault", lambda size, can=can: can and size > 0)
-        with SyncDatabase(path) as db:
-            assert [db.get("large", key) for key in "09"] == [value + "0", value + "9"]
-    assert started == [path.stat().st_size]
+def test_a_refusal_ends_it(region: Region) -> None:
+    ahead = Prefault(100 * MIB, 0)
+    ahead.follow(0, MIB)  # Nothing is mapped there: the call fails.
+    ahead.follow(region.address, SIZE)
+    assert not ahead.step()
+    assert not ahead.step()
+    assert not any(region.present())

@@ -114,7 +114,9 @@ impl Instance {
             return Err(Error::protocol("this instance has a database already"));
         };
         let end = request.flags & op::FLAG_END != 0;
-        let progress = replay.feed(control.offset, request.payload, end)?;
+        let piece = request.payload.get(control.skip..);
+        let piece = piece.ok_or_else(|| Error::protocol("more is to be skipped than there is"))?;
+        let progress = replay.feed(control.offset, piece, end)?;
         let report = match progress {
             Progress::More { offset, want } => serde_json::json!({"offset": offset, "want": want}),
             Progress::Done(outcome) => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -17,6 +18,7 @@ from koru_delta._replies import raise_error
 
 if TYPE_CHECKING:
     from koru_delta._hosts.base import Host
+    from koru_delta._hosts.read_ahead import ReadAhead
     from koru_delta._storage.base import Storage
     from koru_delta.config import Config
 
@@ -25,6 +27,11 @@ _READ_BYTES: Final = 960 * 1024
 OLD_VALUES_SHARE = 0.5
 """Values of the past leave memory while more than this share of the engine's is in use."""
 _pack = REQUEST_HEADER.pack
+
+
+def _control(begun: str, offset: int, skip: int) -> bytes:
+    """The control of a piece: where it begins in the file, and in the payload."""
+    return f'{begun}, "offset": {offset}, "skip": {skip}}}'.encode()
 
 
 class Loading:
@@ -38,7 +45,7 @@ class Loading:
     def _load(self) -> tuple[Host, int]:
         """A new instance with what the storage holds, and the sequence of the last frame."""
         stored = self.storage if self.storage is not None and self.storage.exists else None
-        host = self._new_host(0 if stored is None else stored.size)
+        host = self._new_host()
         try:
             if stored is not None:
                 sequence, valid, dropped = self._replay(host, stored, verify=False)
@@ -57,9 +64,9 @@ class Loading:
             raise
         return host, sequence
 
-    def _new_host(self, expected_bytes: int = 0) -> Host:
-        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
-        return new_host(self.config, self._module, expected_bytes)
+    def _new_host(self) -> Host:
+        """A new instance."""
+        return new_host(self.config, self._module)
 
     def _open_control(self, host: Host, source: Storage | None) -> dict[str, Any]:
         """How an instance is opened; from ``source`` its values of the past can be read again."""
@@ -96,19 +103,34 @@ class Loading:
             **options,
         }
         # Written once: of the next piece, only where it begins is another.
-        begun = json.dumps(control)[:-1] + ', "offset": '
-        offset, want, size = 0, 0, storage.size
+        begun = json.dumps(control)[:-1]
+        size = storage.size
         piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
-        while True:
-            length = min(max(want, piece), max(size - offset, 0))
-            written = f"{begun}{offset}}}".encode()
-            reply = self._feed(host, storage, written, (offset, length, size))
-            if reply[0]:
-                raise_error(reply)
-            progress = progress_of(reply[2], offset, length, size)
-            if progress.valid_bytes is not None:
-                return reply[4], json.loads(reply[2])
-            offset, want = progress.offset, progress.want
+        offset = want = 0
+        with contextlib.ExitStack() as stack:
+            ahead = self._read_ahead(host, storage) if piece == _READ_BYTES else None
+            if ahead is not None:
+                stack.enter_context(ahead)
+            while True:
+                control_of = functools.partial(_control, begun, offset)
+                fed = ahead and ahead.feed(op.REPLAY, control_of, offset, want)
+                if fed:
+                    reply, length = fed
+                else:
+                    length = min(max(want, piece), max(size - offset, 0))
+                    reply = self._feed(host, storage, control_of(0), (offset, length, size))
+                if reply[0]:
+                    raise_error(reply)
+                progress = progress_of(reply[2], offset, length, size)
+                if progress.valid_bytes is not None:
+                    return reply[4], json.loads(reply[2])
+                offset, want = progress.offset, progress.want
+
+    @staticmethod
+    def _read_ahead(host: Host, storage: Storage) -> ReadAhead | None:
+        """What reads the storage ahead, where that is of use."""
+        read_into: Callable[[int, memoryview], int] | None = getattr(storage, "read_into", None)
+        return None if read_into is None else host.read_ahead(read_into, storage.size)
 
     @staticmethod
     def _feed(host: Host, storage: Storage, options: bytes, stretch: tuple[int, int, int]) -> Reply:

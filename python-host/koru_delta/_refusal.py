@@ -32,6 +32,9 @@ class Refusal:
         """Refuse."""
         return self.call(opcode, head)
 
+    def read_ahead(self, read_into: Callable[[int, memoryview], int], size: int) -> None:
+        """Nothing to open."""
+
     def close(self) -> None:
         """Nothing to free."""
 

@@ -7,7 +7,7 @@ import { ABI_VERSION, REPLY_HEADER_BYTES, REQUEST_HEADER_BYTES } from "./protoco
 const TWO_32 = 2 ** 32;
 const NOW_WORD = 0xffff_ffff;
 /** A request buffer of more is given back after a call. */
-const KEPT_REQUEST_BYTES = 2 ** 20;
+const KEPT_REQUEST_BYTES = 2 ** 21;
 /** Room for most requests, so that a longer buffer is seldom asked for. */
 const FIRST_REQUEST_BYTES = 2 ** 14;
 /** Text up to this length is copied a character at a time, which takes less than calling an encoder. */

@@ -39,7 +39,7 @@ struct State {
 struct Header([u8; REPLY_HEADER_BYTES]);
 
 /// A request buffer much larger than this is given back after use.
-const KEPT_REQUEST_BYTES: usize = 1 << 20;
+const KEPT_REQUEST_BYTES: usize = 1 << 21;
 
 impl State {
     const fn new() -> Self {

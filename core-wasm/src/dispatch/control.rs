@@ -90,6 +90,9 @@ pub(super) struct ReplayControl {
     /// Whether to recompute ids and the chain of commits.
     pub(super) verify: bool,
     pub(super) offset: u64,
+    /// Bytes of the payload in front of those of the file: others may be on their way there.
+    #[serde(default)]
+    pub(super) skip: usize,
     /// Whether to take what is intact of a damaged file.
     #[serde(default)]
     pub(super) salvage: bool,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from koru_delta._protocol import Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
+
+if TYPE_CHECKING:
+    from koru_delta._hosts.read_ahead import ReadAhead
 
 
 class InstanceLostError(KoruDeltaError):
@@ -54,6 +57,12 @@ class Host(Protocol):
             InstanceLostError: As :meth:`call`.
             LimitExceededError: As :meth:`call`.
         """
+        ...
+
+    def read_ahead(
+        self, read_into: Callable[[int, memoryview], int], size: int
+    ) -> ReadAhead | None:
+        """Begin to read a file ahead of its opening; None where that is of no use."""
         ...
 
     def fill(self, address: int, parts: Iterable[memoryview]) -> None:

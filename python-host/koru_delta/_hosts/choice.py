@@ -16,8 +16,8 @@ if sys.platform == "emscripten":
         """Compile the module, which takes turns of the event loop; what :func:`new_host` takes."""
         return await prepare(config.max_memory_bytes, config.module)
 
-    def new_host(config: Config, module: Any, expected_bytes: int = 0) -> Host:
-        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
+    def new_host(config: Config, module: Any) -> Host:
+        """A new instance."""
         return PyodideHost(module, max_memory_bytes=config.max_memory_bytes)
 else:
     from koru_delta._hosts.wasmtime_host import WasmtimeHost
@@ -25,10 +25,9 @@ else:
     async def prepare_module(config: Config) -> Any:
         """Nothing: the module is compiled where instances are made, on any thread."""
 
-    def new_host(config: Config, module: Any, expected_bytes: int = 0) -> Host:
-        """A new instance, which is to keep what ``expected_bytes`` of log hold."""
+    def new_host(config: Config, module: Any) -> Host:
+        """A new instance."""
         return WasmtimeHost(
             max_memory_bytes=config.max_memory_bytes,
             timeout=config.operation_timeout,
-            expected_bytes=expected_bytes,
         )

@@ -25,6 +25,11 @@ _TEST_MODULE: Final = bytes.fromhex(
 )
 
 
+_memory_at: Final[Any] = ctypes.pythonapi.PyMemoryView_FromMemory
+_memory_at.restype = ctypes.py_object
+_memory_at.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+_WRITABLE: Final = 0x200
+
 if TYPE_CHECKING:
     Words = memoryview[int]
 
@@ -169,13 +174,18 @@ def fast_calls_work(engine: wasmtime.Engine) -> bool:
 
 
 def memory_view(memory: wasmtime.Memory, store: wasmtime.Store) -> Words:
-    """The linear memory as writable bytes. It dangles once the memory grows or the store closes."""
-    size = memory.data_len(store)
-    values = (ctypes.c_ubyte * size).from_address(memory_address(memory, store))
-    return memoryview(values).cast("B")
+    """The linear memory as writable bytes. It ends where it did when the memory grows."""
+    return bytes_at(memory_address(memory, store), memory.data_len(store))
+
+
+def bytes_at(address: int, size: int) -> Words:
+    """Writable bytes of the process, wherever they are: nobody looks whether they are there."""
+    # A ctypes array of that length would be of a type made for it.
+    view: Words = _memory_at(address, size, _WRITABLE)
+    return view
 
 
 def memory_address(memory: wasmtime.Memory, store: wasmtime.Store) -> int:
-    """Where the linear memory is in the process. It may move when the memory grows."""
+    """Where the linear memory is in the process. It stays there until the store closes."""
     address: Any = ctypes.cast(memory.data_ptr(store), ctypes.c_void_p).value
     return int(address)

@@ -36,7 +36,7 @@ _WINDOW_BYTES: Final = 4096
 _PAGE_SHIFT: Final = 12
 _MAX_PAGES: Final = 1024
 """Windows on pages that are kept: 4 MiB of records that can be read without a new one."""
-_KEPT_REQUEST_BYTES: Final = 1 << 20
+_KEPT_REQUEST_BYTES: Final = 1 << 21
 """A request longer than this makes the module give its buffer back; the engine's own bound."""
 _MAX_COMPILED: Final = 4
 
@@ -164,6 +164,9 @@ class PyodideHost:
                 return None
         self._put(request)
         return self._enter(opcode, len(request))
+
+    def read_ahead(self, read_into: Callable[[int, memoryview], int], size: int) -> None:
+        """Nothing: there are no threads."""
 
     def fill(self, address: int, parts: Iterable[memoryview]) -> None:
         """Copy bytes, one part after the other, to an address that the module gave."""

@@ -22,12 +22,13 @@ from koru_delta._hosts.fast_call import (
     CallError,
     FastCall,
     PublicCall,
+    bytes_at,
     fast_calls_work,
     memory_address,
     memory_view,
 )
 from koru_delta._hosts.module import module_bytes, recorded_digest
-from koru_delta._hosts.prefault import Prefault, can_prefault
+from koru_delta._hosts.read_ahead import HEAD_BYTES, WINDOW_BYTES, ReadAhead, can_read_ahead
 from koru_delta._protocol import ABI_VERSION, REPLY_HEADER, Reply
 from koru_delta.errors import KoruDeltaError, LimitExceededError
 
@@ -40,7 +41,7 @@ _EXPORTS: Final = {
     "koru_request": ("i32", "i32"),
     "koru_call": ("i32 i32", "i32"),
 }
-_KEPT_REQUEST_BYTES: Final = 1 << 20
+_KEPT_REQUEST_BYTES: Final = 1 << 21
 """A request longer than this makes the module give its buffer back; the engine's own bound."""
 _TABLE_ELEMENTS: Final = 10_000
 """The engine's table of functions has some hundreds, and never grows."""
@@ -65,6 +66,7 @@ class Runtime:
         config = wasmtime.Config()
         config.epoch_interruption = True
         config.wasm_relaxed_simd = False
+        config.memory_may_move = False
         self.engine = wasmtime.Engine(config)
         self.clock = EpochClock(self.engine)
         self.call_path = FastCall if fast_calls_work(self.engine) else PublicCall
@@ -112,12 +114,8 @@ class WasmtimeHost:
         max_memory_bytes: int,
         timeout: float,
         runtime: Runtime | None = None,
-        expected_bytes: int = 0,
     ) -> None:
-        """Instantiate the module with a memory cap and a deadline for each call.
-
-        ``expected_bytes`` is how much :meth:`call_reading` will hand over to be kept.
-        """
+        """Instantiate the module with a memory cap and a deadline for each call."""
         runtime = runtime or shared_runtime()
         self._clock = runtime.clock
         self._timeout_ticks = math.ceil(timeout / TICK_SECONDS) + 1 if timeout else _NEVER
@@ -163,9 +161,6 @@ class WasmtimeHost:
         self._function: Call = runtime.call_path(store, call)
         self._words = self._function.words
         self._invoke = self._function.invoke
-        self._prefault = (
-            Prefault(expected_bytes, self._size) if can_prefault(expected_bytes) else None
-        )
 
     @property
     def memory_bytes(self) -> int:
@@ -224,12 +219,26 @@ class WasmtimeHost:
         with self._view[start + len(head) : start + whole] as window:
             if read(window) != size:
                 return None
-        reply = self.call(opcode, head, size)
-        if self._prefault is not None:
-            self._prefault.took(size)
-            if (memory := self.memory_bytes) > self._prefault.covered:
-                self._prefault.follow(memory_address(self._memory, self._store), memory)
-        return reply
+        return self.call(opcode, head, size)
+
+    def read_ahead(
+        self, read_into: Callable[[int, memoryview], int], size: int
+    ) -> ReadAhead | None:
+        """Begin to read a file ahead of its opening, where that is worth it."""
+        if not can_read_ahead(size):
+            return None
+        self._arm()
+        try:
+            self._reserve(HEAD_BYTES + WINDOW_BYTES)
+        except LimitExceededError:
+            return None  # Without it, less is needed at a time.
+        start = self._place()[0] + self._buffer + HEAD_BYTES
+        window = bytes_at(start, WINDOW_BYTES)
+        return ReadAhead((self.call, self._place), window, read_into, size)
+
+    def _place(self) -> tuple[int, int]:
+        """Where the memory is in the process, which does not change, and how long it is."""
+        return memory_address(self._memory, self._store), self.memory_bytes
 
     def fill(self, address: int, parts: Iterable[memoryview]) -> None:
         """Copy bytes, one part after the other, to an address that the module gave."""
@@ -243,8 +252,6 @@ class WasmtimeHost:
     def close(self) -> None:
         """Free the instance and its memory."""
         if self._size:
-            if self._prefault is not None:
-                self._prefault.stop()
             self._lose("it was closed")
             self._view.release()
             self._size = 0
