@@ -117,6 +117,7 @@ class Loading:
                 if fed:
                     reply, length = fed
                 else:
+                    ahead = None  # A longer request may move the buffer that it reads to.
                     length = min(max(want, piece), max(size - offset, 0))
                     reply = self._feed(host, storage, control_of(0), (offset, length, size))
                 if reply[0]:

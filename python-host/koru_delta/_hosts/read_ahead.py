@@ -34,7 +34,10 @@ def can_read_ahead(size: int) -> bool:
 
 
 class ReadAhead:
-    """A file on its way into an engine. Leave it before the engine's memory is freed."""
+    """A file on its way into an engine, which is asked for nothing else meanwhile.
+
+    Leave it before the engine's memory is freed.
+    """
 
     def __init__(
         self,
@@ -94,7 +97,8 @@ class ReadAhead:
 
         Returns:
             The reply and the number of bytes, or None where they cannot be had in this way: they
-            are more than the window takes, or the file did not give them.
+            are more than the window takes, or the file did not give them. Then it is of no more
+            use: nothing is being read, and nothing will be.
         """
         place = self._next(offset, want)
         if place is None:
@@ -123,7 +127,6 @@ class ReadAhead:
         ):
             # It goes on elsewhere than was foreseen: behind a long frame, or the file is at fault.
             if want > self._room:
-                self._ordered = 0
                 return None
             self._end, left = offset, 0
             self._order()
