@@ -6,7 +6,8 @@ speed of C, whichever encoder it is. Only then does :func:`plain` look for the p
 the type of every part first, to spare the decoding, was measured to take longer than that.)
 
 orjson encodes and decodes where it is installed (everywhere but under Pyodide); the standard
-library's C encoder does elsewhere.
+library's C encoder does elsewhere, and decodes the first few values in either case: importing
+orjson takes longer than it saves there.
 """
 
 from __future__ import annotations
@@ -102,12 +103,40 @@ def _standard_codec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     return encode, decode
 
 
-try:
-    import orjson
-except ImportError:
-    dumps, loads = _standard_codec()
-else:
-    dumps, loads = orjson.dumps, orjson.loads
+_FIRST_VALUES: Final = 200
+"""Values that are decoded before orjson is imported."""
+_standard: Final = _standard_codec()
+
+
+def _settle() -> None:
+    """Have orjson from here on, or what there is in its place."""
+    global dumps, loads
+    try:
+        import orjson
+    except ImportError:
+        dumps, loads = _standard
+    else:
+        dumps, loads = orjson.dumps, orjson.loads
+
+
+def _first_dumps(value: Any) -> bytes:
+    _settle()
+    return dumps(value)
+
+
+def _first_loads() -> Callable[[bytes], Any]:
+    left = iter(range(_FIRST_VALUES))
+    decode = _standard[1]
+
+    def loads_one(data: bytes) -> Any:
+        if next(left, None) is None:
+            _settle()
+        return decode(data)
+
+    return loads_one
+
+
+dumps, loads = _first_dumps, _first_loads()
 
 
 def encode(value: Any, path: str = "$") -> tuple[int, bytes]:
@@ -131,6 +160,8 @@ def options(control: dict[str, Any] | None) -> bytes:
     """The bytes of a control object; nothing for none."""
     if control is None:
         return b""
+    if dumps is _first_dumps:
+        return json.dumps(control).encode()
     try:
         return dumps(control)
     except TypeError:
