@@ -16,7 +16,7 @@ from typing import Final
 
 from koru_delta import _protocol as op
 from koru_delta._hosts.base import Host, InstanceLostError
-from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, Status, pack
+from koru_delta._protocol import Reply, Status, pack
 from koru_delta._storage.base import DeferredStorage, Storage
 from koru_delta.errors import CorruptionError
 
@@ -114,7 +114,7 @@ class Fetcher:
             raise InstanceLostError("the engine stopped: it asks for the file for ever")
 
     def _hand_over(self, host: Host, stretches: list[tuple[int, int]], size: int) -> Reply:
-        head = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, 0, size, 0, 0, 0)
+        head = op.pack_head(size)
         started = perf_counter()
         reply = host.call_reading(op.FETCH, head, size, functools.partial(self._read, stretches))
         if size <= _QUICK_BYTES:

@@ -13,7 +13,7 @@ from koru_delta import _protocol as op
 from koru_delta._fetching import can_fetch
 from koru_delta._hosts.answers import check_file_header, progress_of
 from koru_delta._hosts.choice import new_host
-from koru_delta._protocol import NOW, REQUEST_HEADER, Reply, pack
+from koru_delta._protocol import Reply, pack
 from koru_delta._replies import raise_error
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _READ_BYTES: Final = 960 * 1024
 """Bytes read at a time when opening: the request stays within what the module keeps for it."""
 OLD_VALUES_SHARE = 0.5
 """Values of the past leave memory while more than this share of the engine's is in use."""
-_pack = REQUEST_HEADER.pack
 
 
 def _control(begun: str, offset: int, skip: int) -> bytes:
@@ -107,10 +106,9 @@ class Loading:
         size = storage.size
         piece = min(_READ_BYTES, self.config.max_memory_bytes // 64)
         offset = want = 0
-        with contextlib.ExitStack() as stack:
-            ahead = self._read_ahead(host, storage) if piece == _READ_BYTES else None
-            if ahead is not None:
-                stack.enter_context(ahead)
+        # Where memory is short and pieces are as well, none is read ahead.
+        started = self._read_ahead(host, storage) if piece == _READ_BYTES else None
+        with started or contextlib.nullcontext() as ahead:
             while True:
                 control_of = functools.partial(_control, begun, offset)
                 fed = ahead and ahead.feed(op.REPLAY, control_of, offset, want)
@@ -143,7 +141,7 @@ class Loading:
         read_into: Callable[[int, memoryview], int] | None = getattr(storage, "read_into", None)
         if read_into is not None:
             flags = op.FLAG_END if offset + length >= size else 0
-            head = _pack(0, 0, NOW, 0, 0, len(options), length, flags, 0, 0) + options
+            head = op.pack_head(length, control=options, flags=flags)
             read = functools.partial(read_into, offset)
             reply = host.call_reading(op.REPLAY, head, length, read)
             if reply is not None:

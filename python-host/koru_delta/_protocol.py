@@ -94,5 +94,9 @@ class Status:
 
 def pack(*, control: bytes = b"", payload: bytes = b"", flags: int = 0) -> bytes:
     """A request without names."""
-    header = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(control), len(payload), flags, 0, 0)
-    return header + control + payload
+    return pack_head(len(payload), control=control, flags=flags) + payload
+
+
+def pack_head(size: int, *, control: bytes = b"", flags: int = 0) -> bytes:
+    """What comes before a payload of ``size`` bytes in a request without names."""
+    return REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(control), size, flags, 0, 0) + control

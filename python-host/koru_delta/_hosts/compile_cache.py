@@ -67,20 +67,18 @@ def compiled(
 
     Args:
         engine: Which engine is to run it.
-        module: The module, or what reads it where it has to be compiled; that takes a digest.
+        module: The module, or what reads it where it has to be compiled.
         digest: Its SHA-256 in hexadecimal digits, if that is known.
 
     Raises:
         WasmtimeError: If it is no module.
     """
-    if isinstance(module, bytes):
-        digest = digest or _sha256(module)
     directory = cache_directory()
     if directory is None:
-        return _compile(engine, module)
+        return wasmtime.Module(engine, _read(module))
     # The place of wasmtime keeps installations of different releases from taking turns at an entry.
     place = _sha256(os.fsencode(wasmtime.__file__))
-    stem = f"{digest}.{place[:16]}."
+    stem = f"{digest or _sha256(_read(module))}.{place[:16]}."
     # An entry that cannot be used, or kept, costs time, nothing else.
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
@@ -88,14 +86,14 @@ def compiled(
             with contextlib.suppress(OSError, ValueError, wasmtime.WasmtimeError):
                 if name.startswith(stem) and _is_whole(entry, name.removeprefix(stem)):
                     return wasmtime.Module.deserialize_file(engine, str(entry))
-    made = _compile(engine, module)
+    made = wasmtime.Module(engine, _read(module))
     with contextlib.suppress(OSError, wasmtime.WasmtimeError):
         _keep(directory, stem, made.serialize())
     return made
 
 
-def _compile(engine: wasmtime.Engine, module: bytes | Callable[[], bytes]) -> wasmtime.Module:
-    return wasmtime.Module(engine, module if isinstance(module, bytes) else module())
+def _read(module: bytes | Callable[[], bytes]) -> bytes:
+    return module if isinstance(module, bytes) else module()
 
 
 def _sha256(data: bytes | bytearray | mmap.mmap) -> str:

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Final, Self
 
 from koru_delta._hosts.prefault import Prefault
-from koru_delta._protocol import FLAG_END, NOW, REQUEST_HEADER, Reply
+from koru_delta._protocol import FLAG_END, REQUEST_HEADER, Reply, pack_head
 
 HEAD_BYTES: Final = 1024
 """Of each request, in front of the window."""
@@ -107,8 +107,7 @@ class ReadAhead:
         written = options(start).ljust(HEAD_BYTES - REQUEST_HEADER.size)
         done = offset + end - start
         flags = FLAG_END if done >= self._size else 0
-        head = REQUEST_HEADER.pack(0, 0, NOW, 0, 0, len(written), end, flags, 0, 0) + written
-        reply = self._call(opcode, head, end)
+        reply = self._call(opcode, pack_head(end, control=written, flags=flags), end)
         self._prefault.left = self._size - done
         address, memory = self._memory()
         if memory > self._prefault.covered:

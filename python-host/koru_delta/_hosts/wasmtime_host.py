@@ -57,7 +57,7 @@ class Runtime:
         """Compile the module, or take it from the compile cache.
 
         Args:
-            module: The module, or what reads it where it has to be compiled; that takes a digest.
+            module: The module, or what reads it where it has to be compiled.
             digest: Its SHA-256 in hexadecimal digits, if that is known.
 
         Raises:

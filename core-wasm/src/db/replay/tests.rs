@@ -33,6 +33,13 @@ fn log() -> (Vec<u8>, Vec<usize>) {
 /// What is intact, the stretches that are lost, and the bytes that are.
 fn salvage(file: &[u8], piece: usize) -> (Database, Vec<(u64, u64)>, u64) {
     let mut replay = Replay::salvage(&Options::default());
+    let bytes = feed(&mut replay, file, piece);
+    let lost = replay.lost();
+    (replay.finish().unwrap(), lost, bytes)
+}
+
+/// Feeds a file in pieces of at least `piece` bytes; the bytes that were dropped.
+fn feed(replay: &mut Replay, file: &[u8], piece: usize) -> u64 {
     let (mut offset, mut want) = (0, 0);
     loop {
         let end = file.len().min(offset + piece.max(want));
@@ -41,10 +48,7 @@ fn salvage(file: &[u8], piece: usize) -> (Database, Vec<(u64, u64)>, u64) {
             Progress::More { offset: next, want: more } => {
                 (offset, want) = (usize::try_from(next).unwrap(), more);
             }
-            Progress::Done(outcome) => {
-                let lost = replay.lost();
-                return (replay.finish().unwrap(), lost, outcome.dropped_bytes);
-            }
+            Progress::Done(outcome) => return outcome.dropped_bytes,
         }
     }
 }
@@ -221,16 +225,7 @@ fn vectors_come_with_their_versions_in_pieces_of_any_size() {
     let (file, _) = vectors_log();
     for piece in [64, 100, 1 << 20] {
         let mut replay = Replay::new(&Options::default(), true, false);
-        let (mut offset, mut want) = (0, 0);
-        loop {
-            let end = file.len().min(offset + piece.max(want));
-            match replay.feed(offset as u64, &file[offset..end], end == file.len()).unwrap() {
-                Progress::More { offset: next, want: more } => {
-                    (offset, want) = (usize::try_from(next).unwrap(), more);
-                }
-                Progress::Done(_) => break,
-            }
-        }
+        feed(&mut replay, &file, piece);
         let mut db = replay.finish().unwrap();
         let stats = db.vectors.stats();
         assert_eq!((stats[0].dimension, stats[0].vectors, stats[0].held), (5, 2, 4));
