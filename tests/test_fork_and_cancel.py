@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import functools
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cancelling import cancel_at
 from processes import run_python
 
+import koru_delta
 from koru_delta import Database, KoruDeltaError
+from koru_delta._forks import IMPORTED_LATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Iterator
 
 MAX_SUSPENSIONS = 50
 ROWS = 40
@@ -220,3 +223,78 @@ FORKS = """
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 def test_forking_while_threads_write_harms_neither_side(tmp_path: Path) -> None:
     assert run_python(FORKS, tmp_path / "data.koru", "4") == "done"
+
+
+CUTS = """
+    import os, signal, sys, threading, time, warnings
+    from importlib.machinery import PathFinder
+    from koru_delta import SyncDatabase
+    warnings.simplefilter("ignore")
+    path, cut = sys.argv[1:]
+    begun = threading.Event()
+
+    class Pause:
+        def find_spec(self, name, path=None, target=None):
+            if name != cut:
+                return None
+            sys.meta_path.remove(self)
+            spec = PathFinder.find_spec(name, path)
+            execute = spec.loader.exec_module
+
+            def execute_later(module):
+                begun.set()
+                time.sleep(0.1)  # Other threads go on meanwhile.
+                execute(module)
+
+            spec.loader.exec_module = execute_later
+            return spec
+
+    def work(path):
+        with SyncDatabase(path) as db:
+            db.put("a", "key", {"value": 1})
+            db.compact()
+
+    sys.meta_path.insert(0, Pause())
+    thread = threading.Thread(target=work, args=(path,))
+    thread.start()
+    assert begun.wait(20), f"{cut} is not imported"
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # A child that hangs is a failure.
+        work(f"{path}.child")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
+    print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@pytest.mark.parametrize(
+    "module", ["concurrent.futures.thread", "hashlib", "koru_delta._upkeep.compaction", "orjson"]
+)
+def test_a_fork_while_another_thread_imports_leaves_a_child_that_can_import(
+    module: str, tmp_path: Path
+) -> None:
+    assert run_python(CUTS, tmp_path / "data.koru", module) == "done"
+
+
+def _late_imports(tree: ast.AST) -> Iterator[set[str]]:
+    """For each import in a function, the modules that it may be of."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions += [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+    for node in (node for function in functions for node in ast.walk(function)):
+        if isinstance(node, ast.Import):
+            yield from ({alias.name} for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ({node.module or "", f"{node.module}.{a.name}"} for a in node.names)
+
+
+def test_all_that_is_imported_late_is_imported_before_a_fork() -> None:
+    known = {*IMPORTED_LATE, "concurrent.futures"}
+    elsewhere = {"koru_delta._javascript", "koru_delta._storage.browser"}  # No fork in a browser.
+    with_wasmtime = {"wasmtime", "wasmtime._ffi"}  # It imports that itself.
+    package = Path(koru_delta.__file__).parent
+    for file in package.rglob("*.py"):
+        for modules in _late_imports(ast.parse(file.read_text())):
+            assert modules & (known | elsewhere | with_wasmtime), (file, modules)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from koru_delta._forks import NO_FORK
 from koru_delta.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _T = TypeVar("_T")
 HAS_THREADS: Final = sys.platform != "emscripten"
 """Under Pyodide there is one thread: what would run on a worker runs between turns of the loop."""
 
-_executor_lock = threading.Lock()
 _executors: dict[str, ThreadPoolExecutor] = {}
 _tasks: set[Task[Any]] = set()
 """The event loop itself holds tasks weakly."""
@@ -38,7 +38,7 @@ def embedder_threads() -> ThreadPoolExecutor:
 def _threads(prefix: str) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
-    with _executor_lock:
+    with NO_FORK:
         executor = _executors.get(prefix)
         if executor is None:
             executor = _executors[prefix] = ThreadPoolExecutor(thread_name_prefix=prefix)
@@ -141,6 +141,5 @@ def run_to_the_end(work: Awaitable[_T], what: str) -> _T:
     )
 
 
-def forget_workers() -> None:
-    """In a forked child: threads did not come along."""
-    _executors.clear()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_executors.clear)  # Threads do not come along.

@@ -14,6 +14,7 @@ from typing import Final
 
 import wasmtime
 
+from koru_delta._forks import NO_FORK
 from koru_delta._hosts.base import InstanceLostError
 from koru_delta._hosts.compile_cache import compiled
 from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
@@ -102,7 +103,8 @@ def _function(function: object) -> wasmtime.Func:
 @functools.cache
 def shared_runtime() -> Runtime:
     """The process's runtime, made when first needed."""
-    return Runtime(module_bytes, recorded_digest())
+    with NO_FORK:
+        return Runtime(module_bytes, recorded_digest())
 
 
 class WasmtimeHost:
@@ -132,7 +134,8 @@ class WasmtimeHost:
         store.set_epoch_deadline(self._timeout_ticks)
         runtime.clock.acquire()
         try:
-            exports = wasmtime.Instance(store, runtime.module, []).exports(store)
+            with NO_FORK:
+                exports = wasmtime.Instance(store, runtime.module, []).exports(store)
             memory = exports["memory"]
             if not isinstance(memory, wasmtime.Memory):
                 raise _foreign_module()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from koru_delta._forks import NO_FORK
 from koru_delta._memory.turns import pause
 from koru_delta._results.memories import Access
 from koru_delta.errors import KoruDeltaError
@@ -172,12 +173,11 @@ class _Agents:
 
 
 _agents: weakref.WeakKeyDictionary[Database, _Agents] = weakref.WeakKeyDictionary()
-_agents_lock = threading.Lock()
 
 
 def accesses_of(db: Database, namespace: str) -> Accesses:
     """The counts of an agent: the same for all who ask while the database is open."""
-    with _agents_lock:
+    with NO_FORK:
         agents = _agents.setdefault(db, _Agents())
         accesses = agents.used.get(namespace)
         if accesses is None:
@@ -190,7 +190,7 @@ async def close_accesses(db: Database) -> None:
 
     What cannot be written is a warning: closing must not fail for it.
     """
-    with _agents_lock:
+    with NO_FORK:
         agents = _agents.get(db)
     if agents is None:
         return

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from koru_delta._forks import NO_FORK
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Lock
 
@@ -64,12 +66,11 @@ class Turns:
 
 
 _turns: WeakKeyDictionary[Session, Turns] = WeakKeyDictionary()
-_turns_lock = threading.Lock()
 
 
 def turns_of(session: Session) -> Turns:
     """The turns of a database."""
-    with _turns_lock:
+    with NO_FORK:
         return _turns.setdefault(session, Turns())
 
 
