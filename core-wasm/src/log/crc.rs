@@ -16,12 +16,16 @@
 //!
 //! so adding it, times the bit at position `i`, clears that bit and adds it to the bits `a-b`, `a-c`,
 //! `a-d`, `a-e` and `a` places further on. Going from front to back clears everything but the last `a`
-//! bits, a word at a time: the nearest distance is longer than a word ([`words`]).
+//! bits, a word at a time if the nearest distance is longer than a word ([`words`]).
 //!
 //! Over two elements the square of a sum is the sum of the squares. So what divides `q(x)` divides
 //! `q(x)^8 = q(x^8)` too, and the same distances hold for bytes. Then nothing is shifted, and whole
 //! registers are cleared at a time: each block is the sum of itself and of the blocks those distances
 //! before it. But eight times as much is left at the end, which is for long inputs only. Linear time.
+//!
+//! Of such polynomials [`words`] has the one of least degree, which leaves least. Here the nearest
+//! distance is more than two blocks: what was stored a moment ago is not to be had as fast as what was
+//! stored before that, and by the other polynomial's distances clearing took a quarter longer.
 
 use core::cell::RefCell;
 
@@ -30,16 +34,18 @@ mod words;
 
 /// Bytes cleared at a time; no more than the least distance.
 const BLOCK: usize = 64;
-/// Distances of the sparsest multiple of so low a degree.
-const DISTANCES: [usize; 5] = [65, 155, 170, 195, REACH];
-/// How far from the end bytes are cleared.
-const REACH: usize = 209;
+/// Distances of the least multiple whose nearest one is over two blocks.
+const DISTANCES: [usize; 5] = [154, 177, 183, 258, REACH];
+/// How far the distances reach.
+const REACH: usize = 290;
+/// Blocks that are not cleared: those that the last cleared ones are added to.
+const LEFT: usize = REACH.div_ceil(BLOCK);
 /// Zeros in front of a piece, where the distances reach before its beginning.
-const FRONT: usize = 224;
+const FRONT: usize = 304;
 /// Bytes taken at a time.
 const PIECE: usize = 4096;
 /// Shorter pieces are taken a word at a time.
-const LONG: usize = 1280;
+const LONG: usize = 800;
 
 /// Zeros, which stay, and room for a piece.
 type Window = [u8; FRONT + PIECE];
@@ -71,34 +77,47 @@ fn folded(crc: u32, data: &[u8]) -> u32 {
 }
 
 fn folded_piece(window: &mut Window, crc: u32, piece: &[u8]) -> u32 {
-    if piece.len() < LONG {
+    let (blocks, rest) = piece.as_chunks::<BLOCK>();
+    let Some(count) = blocks.len().checked_sub(LEFT).filter(|_| piece.len() >= LONG) else {
         return words::crc32c_append(crc, piece);
-    }
+    };
+    let (cleared, left) = blocks.split_at(count);
     // The register so far is a sum over the first four bytes.
     let mut register = !crc;
-    let (blocks, _) = piece.as_chunks::<BLOCK>();
-    let cleared = blocks.get(..(piece.len() - REACH) / BLOCK).unwrap_or_default();
     for (number, block) in cleared.iter().enumerate() {
         let (done, rest) = window.split_at_mut(FRONT + number * BLOCK);
         let mut sum = *block;
         add(&mut sum, &core::mem::take(&mut register).to_le_bytes());
         for distance in DISTANCES {
-            let earlier = done.get(done.len() - distance..).and_then(<[u8]>::first_chunk::<BLOCK>);
-            add(&mut sum, earlier.unwrap_or(&[0; BLOCK]));
+            add(&mut sum, block_before(done, distance));
         }
         if let Some(into) = rest.first_chunk_mut() {
             *into = sum;
         }
     }
-    let rest = piece.get(cleared.as_flattened().len()..).unwrap_or_default();
-    let (done, window) = window.split_at_mut(FRONT + piece.len() - rest.len());
-    let window = window.get_mut(..rest.len()).unwrap_or_default();
-    window.copy_from_slice(rest);
-    for distance in DISTANCES {
-        add(window, done.get(done.len() - distance..).unwrap_or_default());
+    // Nothing is cleared from here on; what is added to the blocks left may reach a block further.
+    let (done, _) = window.split_at_mut(FRONT + (count + 1) * BLOCK);
+    if let Some(into) = done.last_chunk_mut() {
+        *into = [0; BLOCK];
+    }
+    let mut last = [[0; BLOCK]; LEFT];
+    for (number, (sum, block)) in last.iter_mut().zip(left).enumerate() {
+        *sum = *block;
+        for distance in DISTANCES {
+            if distance > number * BLOCK {
+                add(sum, block_before(done, distance - number * BLOCK + BLOCK));
+            }
+        }
     }
     // The register is in the sum, so it is zero from here on: what is inverted before.
-    words::crc32c_append(!0, window)
+    words::crc32c_append(words::crc32c_append(!0, last.as_flattened()), rest)
+}
+
+/// The block so far before the end.
+#[inline(always)]
+fn block_before(done: &[u8], distance: usize) -> &[u8; BLOCK] {
+    let earlier = done.get(done.len() - distance..).and_then(<[u8]>::first_chunk);
+    earlier.unwrap_or(&[0; BLOCK])
 }
 
 #[inline(always)]
@@ -134,7 +153,8 @@ mod tests {
         })
         .take(3 * PIECE + 7)
         .collect();
-        let ends = (0..LONG).chain((LONG..bytes.len()).step_by(37)).chain([
+        let all = LONG + 2 * BLOCK;
+        let ends = (0..all).chain((all..bytes.len()).step_by(37)).chain([
             PIECE - 1,
             PIECE,
             PIECE + 1,

@@ -37,6 +37,9 @@ pub(super) fn squared_l2<F: Floats>(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Sums `step` over both slices: sixteen partial sums, then the lanes, then what is left over.
+///
+/// Thirty-two values a turn: as in [`dot_codes_pair`], sums are in memory between two turns. Sixteen
+/// took half as long again, and so do more than thirty-two, which are too many for the registers.
 #[inline(always)]
 fn reduce<F: Floats>(
     a: &[f32],
@@ -44,30 +47,42 @@ fn reduce<F: Floats>(
     step: impl Fn(F, F, F) -> F,
     tail: impl Fn(f32, f32) -> f32,
 ) -> f32 {
-    let (a_wide, a_rest) = a.as_chunks::<16>();
-    let (b_wide, b_rest) = b.as_chunks::<16>();
-    let [mut t0, mut t1, mut t2, mut t3] = [F::zero(); 4];
-    for (x, y) in a_wide.iter().zip(b_wide) {
-        let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (split(x), split(y));
-        t0 = step(t0, F::load(x0), F::load(y0));
-        t1 = step(t1, F::load(x1), F::load(y1));
-        t2 = step(t2, F::load(x2), F::load(y2));
-        t3 = step(t3, F::load(x3), F::load(y3));
+    let (a_turns, a_last) = a.as_chunks::<32>();
+    let (b_turns, b_last) = b.as_chunks::<32>();
+    let mut totals = (F::zero(), F::zero(), F::zero(), F::zero());
+    for (x, y) in a_turns.iter().zip(b_turns) {
+        if let ([x0, x1], [y0, y1]) = (x.as_chunks().0, y.as_chunks().0) {
+            totals = step_sixteen(step_sixteen(totals, x0, y0, &step), x1, y1, &step);
+        }
     }
-    let mut sum = t0.add(t2).add(t1.add(t3)).sum();
+    let (a_wide, a_rest) = a_last.as_chunks::<16>();
+    let (b_wide, b_rest) = b_last.as_chunks::<16>();
+    for (x, y) in a_wide.iter().zip(b_wide) {
+        totals = step_sixteen(totals, x, y, &step);
+    }
+    let mut sum = totals.0.add(totals.2).add(totals.1.add(totals.3)).sum();
     for (&x, &y) in a_rest.iter().zip(b_rest) {
         sum += tail(x, y);
     }
     sum
 }
 
-/// The quarters of sixteen values. Spelt out: arrays of totals walked by iterators stayed in memory
-/// instead of registers, at twice the time.
+/// Spelt out: arrays of totals walked by iterators stayed in memory instead of registers.
 #[inline(always)]
-fn split(wide: &[f32; 16]) -> [&[f32; 4]; 4] {
-    match wide.as_chunks::<4>().0 {
-        [a, b, c, d] => [a, b, c, d],
-        _ => [&[0.0; 4]; 4],
+fn step_sixteen<F: Floats>(
+    totals: (F, F, F, F),
+    a: &[f32; 16],
+    b: &[f32; 16],
+    step: &impl Fn(F, F, F) -> F,
+) -> (F, F, F, F) {
+    match (a.as_chunks().0, b.as_chunks().0) {
+        ([a0, a1, a2, a3], [b0, b1, b2, b3]) => (
+            step(totals.0, F::load(a0), F::load(b0)),
+            step(totals.1, F::load(a1), F::load(b1)),
+            step(totals.2, F::load(a2), F::load(b2)),
+            step(totals.3, F::load(a3), F::load(b3)),
+        ),
+        _ => totals,
     }
 }
 
