@@ -52,11 +52,11 @@ open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 def _before_fork() -> None:
+    NO_FORK.acquire()
     if len(sys._current_frames()) > 1:  # Else no other thread is in the middle of an import.
         for name in IMPORTED_LATE:
             with suppress(ImportError):  # orjson may be missing.
                 importlib.import_module(name)
-    NO_FORK.acquire()
 
 
 def _after_in_child() -> None:
