@@ -35,3 +35,11 @@ def test_using_the_key_value_part_does_not_import_numpy() -> None:
 
 def test_importing_writes_nothing_and_prints_nothing() -> None:
     assert run_python("import koru_delta") == ""
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_importing_leaves_the_collection_of_garbage_as_it_was(enabled: bool) -> None:
+    source = "import gc, sys; gc.enable() if int(sys.argv[1]) else gc.disable()"
+    assert run_python(f"{source}; import koru_delta; print(gc.isenabled())", f"{enabled:d}") == str(
+        enabled
+    )

@@ -17,24 +17,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from koru_delta._later import later as _later
-from koru_delta._results.matches import Match, Record
-from koru_delta._results.versions import Version
-from koru_delta.config import Config
-from koru_delta.database import Database
-from koru_delta.errors import (
-    ConflictError,
-    CorruptionError,
-    DatabaseClosedError,
-    DatabaseLockedError,
-    KeyNotFoundError,
-    KoruDeltaError,
-    LimitExceededError,
-    SerializationError,
-    StorageError,
-    UnsupportedFormatError,
-    ValidationError,
-)
-from koru_delta.namespace import Namespace
+from koru_delta._later import uncollected as _uncollected
+
+with _uncollected():
+    from koru_delta._results.matches import Match, Record
+    from koru_delta._results.versions import Version
+    from koru_delta.config import Config
+    from koru_delta.database import Database
+    from koru_delta.errors import (
+        ConflictError,
+        CorruptionError,
+        DatabaseClosedError,
+        DatabaseLockedError,
+        KeyNotFoundError,
+        KoruDeltaError,
+        LimitExceededError,
+        SerializationError,
+        StorageError,
+        UnsupportedFormatError,
+        ValidationError,
+    )
+    from koru_delta.namespace import Namespace
 
 if TYPE_CHECKING:
     from koru_delta.memory import AgentMemory, MemoryRecall, MemoryType

@@ -260,7 +260,7 @@ impl Database {
         let namespace = core::str::from_utf8(draft.namespace).unwrap_or_default();
         let key = core::str::from_utf8(draft.key).unwrap_or_default();
         let chain = keyspace.find((draft.namespace, draft.key), versions);
-        let before = chain.and_then(|chain| keyspace.latest(chain));
+        let before = chain.ok().and_then(|chain| keyspace.latest(chain));
         let previous = before.and_then(|place| versions.id(place));
         let (kind, value) = (draft.kind, draft.value);
         let (model, causes) = (draft.model, draft.causes);
@@ -273,8 +273,8 @@ impl Database {
         let latest = before.and_then(|place| versions.get(place)?.vector());
         let place = versions.push(record, timestamp, held, offset);
         match chain {
-            Some(chain) => keyspace.push(chain, place),
-            None => keyspace.insert((draft.namespace, draft.key), place),
+            Ok(chain) => keyspace.push(chain, place),
+            Err(absent) => keyspace.insert((draft.namespace, draft.key), absent, place),
         }
         if let Some(before) = before {
             versions.follow(before, place);

@@ -78,6 +78,10 @@ pub(super) type Names<'a> = (&'a [u8], &'a [u8]);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChainNumber(u32);
 
+/// That there is no key of some names: what adding it takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Absent(Tag);
+
 /// All namespaces. Those without a key left are removed.
 #[derive(Debug)]
 pub(super) struct Keyspace {
@@ -112,19 +116,24 @@ impl Keyspace {
 
     /// The number of a key's chain. Constant time.
     #[inline(never)]
-    pub(super) fn find(&self, names: Names<'_>, versions: &Versions) -> Option<ChainNumber> {
+    pub(super) fn find(
+        &self,
+        names: Names<'_>,
+        versions: &Versions,
+    ) -> core::result::Result<ChainNumber, Absent> {
         let is_it = |number: u32| {
             let latest = self.latest(ChainNumber(number));
             let record = latest.and_then(|place| versions.record(place));
             record.is_some_and(|record| record.names() == names)
         };
-        self.by_names.find(self.tag(names), is_it).map(ChainNumber)
+        let tag = self.tag(names);
+        self.by_names.find(tag, is_it).map(ChainNumber).ok_or(Absent(tag))
     }
 
     /// A key's versions. Constant time.
     pub(super) fn chain(&self, namespace: &str, key: &str, versions: &Versions) -> Option<&Chain> {
         let names = (namespace.as_bytes(), key.as_bytes());
-        self.chains.get(self.find(names, versions)?.0)
+        self.chains.get(self.find(names, versions).ok()?.0)
     }
 
     /// The latest version of a chain.
@@ -170,10 +179,11 @@ impl Keyspace {
         }
     }
 
-    /// Adds a key, with its first version. Logarithmic; constant time for the last in order.
-    pub(super) fn insert(&mut self, names: Names<'_>, place: Place) {
+    /// Adds a key that was not found, with its first version. Logarithmic; constant time for the last in
+    /// order.
+    pub(super) fn insert(&mut self, names: Names<'_>, absent: Absent, place: Place) {
         let number = self.chains.add(Chain(Places::One([place])));
-        self.by_names.insert(self.tag(names), number);
+        self.by_names.insert(absent.0, number);
         let is_recent = |space: &Space| space.name.as_bytes() == names.0;
         if !self.spaces.get(self.recent).is_some_and(is_recent) {
             let namespace = text(names.0);

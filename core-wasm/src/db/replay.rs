@@ -302,7 +302,7 @@ impl Database {
         let may_miss = self.commits == 0 || self.is_salvaged;
         let Self { keyspace, versions, vectors, derived, .. } = self;
         let chain = keyspace.find(record.names(), versions);
-        let before = chain.and_then(|chain| keyspace.latest(chain));
+        let before = chain.ok().and_then(|chain| keyspace.latest(chain));
         let latest = before.and_then(|place| versions.id(place));
         // Retention takes the first versions of a key away, damage any.
         let is_missing = |id: VersionId| versions.find(&id).is_none();
@@ -322,10 +322,10 @@ impl Database {
         };
         let timestamp = record.timestamp();
         let place = versions.push(record, timestamp, held, offset);
-        if let Some(chain) = chain {
-            keyspace.push(chain, place);
-        } else if let Some(names) = versions.record(place).map(Record::names) {
-            keyspace.insert(names, place);
+        match (chain, versions.record(place).map(Record::names)) {
+            (Ok(chain), _) => keyspace.push(chain, place),
+            (Err(absent), Some(names)) => keyspace.insert(names, absent, place),
+            (Err(_), None) => {}
         }
         if let Some(before) = before {
             versions.follow(before, place);

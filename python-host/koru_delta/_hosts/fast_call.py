@@ -173,11 +173,6 @@ def fast_calls_work(engine: wasmtime.Engine) -> bool:
         return False
 
 
-def memory_view(memory: wasmtime.Memory, store: wasmtime.Store) -> Words:
-    """The linear memory as writable bytes. It ends where it did when the memory grows."""
-    return bytes_at(memory_address(memory, store), memory.data_len(store))
-
-
 def bytes_at(address: int, size: int) -> Words:
     """Writable bytes of the process, wherever they are: nobody looks whether they are there."""
     # A ctypes array of that length would be of a type made for it.

@@ -26,7 +26,6 @@ from koru_delta._hosts.fast_call import (
     bytes_at,
     fast_calls_work,
     memory_address,
-    memory_view,
 )
 from koru_delta._hosts.module import module_bytes, recorded_digest
 from koru_delta._hosts.read_ahead import HEAD_BYTES, WINDOW_BYTES, ReadAhead, can_read_ahead
@@ -155,8 +154,9 @@ class WasmtimeHost:
             runtime.clock.release()
             raise
         self._memory = memory
-        self._view = memory_view(memory, store)
-        self._size = len(self._view)
+        self._address = memory_address(memory, store)
+        self._size = memory.data_len(store)
+        self._view = bytes_at(self._address, self._size)
         self._last_header = self._size - _REPLY_HEADER_BYTES
         """Where a reply header can be at most."""
         self._buffer = 0
@@ -235,13 +235,13 @@ class WasmtimeHost:
             self._reserve(HEAD_BYTES + WINDOW_BYTES)
         except LimitExceededError:
             return None  # Without it, less is needed at a time.
-        start = self._place()[0] + self._buffer + HEAD_BYTES
+        start = self._address + self._buffer + HEAD_BYTES
         window = bytes_at(start, WINDOW_BYTES)
         return ReadAhead((self.call, self._place), window, read_into, size)
 
     def _place(self) -> tuple[int, int]:
         """Where the memory is in the process, which does not change, and how long it is."""
-        return memory_address(self._memory, self._store), self.memory_bytes
+        return self._address, self.memory_bytes
 
     def fill(self, address: int, parts: Iterable[memoryview]) -> None:
         """Copy bytes, one part after the other, to an address that the module gave."""
@@ -288,7 +288,7 @@ class WasmtimeHost:
         size = self._memory.data_len(self._store)
         if size != self._size:
             self._view.release()
-            self._view = memory_view(self._memory, self._store)
+            self._view = bytes_at(self._address, size)
             self._size = size
             self._last_header = size - _REPLY_HEADER_BYTES
         if end > size:
