@@ -82,13 +82,17 @@ impl Integers for Sums {
 }
 
 /// As the portable `dot`: the same bits.
+///
+/// Once in the module: whoever scores rows waits for memory, not for a call.
 #[must_use]
+#[inline(never)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     generic::dot::<Register>(a, b)
 }
 
-/// As the portable `squared_l2`: the same bits.
+/// As the portable `squared_l2`: the same bits. Once in the module, as [`dot`].
 #[must_use]
+#[inline(never)]
 pub fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
     generic::squared_l2::<Register>(a, b)
 }
