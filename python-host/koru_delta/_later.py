@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ def later(names: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def uncollected() -> Generator[None]:
     """Nothing is looked through for garbage meanwhile.
 
     What importing makes is there to stay. Looking through it again and again took 3 ms of 48.
