@@ -6,6 +6,7 @@ import ast
 import asyncio
 import functools
 import os
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,13 @@ from processes import run_python
 import koru_delta
 from koru_delta import Database, KoruDeltaError
 from koru_delta._forks import IMPORTED_LATE
+from koru_delta._hosts import wasmtime_host
+from koru_delta._workers import embedder_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 MAX_SUSPENSIONS = 50
 ROWS = 40
 LONG = "x" * 300_000
@@ -220,7 +224,7 @@ FORKS = """
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@needs_fork
 def test_forking_while_threads_write_harms_neither_side(tmp_path: Path) -> None:
     assert run_python(FORKS, tmp_path / "data.koru", "4") == "done"
 
@@ -269,7 +273,7 @@ CUTS = """
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@needs_fork
 @pytest.mark.parametrize(
     "module", ["concurrent.futures.thread", "hashlib", "koru_delta._upkeep.compaction", "orjson"]
 )
@@ -279,10 +283,33 @@ def test_a_fork_while_another_thread_imports_leaves_a_child_that_can_import(
     assert run_python(CUTS, tmp_path / "data.koru", module) == "done"
 
 
+def test_threads_are_to_be_had_while_the_engine_is_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def compile_slowly(*_: object) -> None:
+        begun.set()
+        assert end.wait(60)
+
+    monkeypatch.setattr(wasmtime_host, "Runtime", compile_slowly)
+    compiling = threading.Thread(target=wasmtime_host.shared_runtime.__wrapped__)
+    asking = threading.Thread(target=embedder_threads, daemon=True)
+    compiling.start()
+    try:
+        assert begun.wait(10)
+        asking.start()
+        asking.join(10)
+        assert not asking.is_alive()
+    finally:
+        end.set()
+        compiling.join()
+
+
 def _late_imports(tree: ast.AST) -> Iterator[set[str]]:
     """For each import in a function, the modules that it may be of."""
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    functions += [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     for node in (node for function in functions for node in ast.walk(function)):
         if isinstance(node, ast.Import):
             yield from ({alias.name} for alias in node.names)
@@ -295,6 +322,11 @@ def test_all_that_is_imported_late_is_imported_before_a_fork() -> None:
     elsewhere = {"koru_delta._javascript", "koru_delta._storage.browser"}  # No fork in a browser.
     with_wasmtime = {"wasmtime", "wasmtime._ffi"}  # It imports that itself.
     package = Path(koru_delta.__file__).parent
+    of_names = ast.walk(ast.parse((package / "__init__.py").read_text()))
+    keys = [key for node in of_names if isinstance(node, ast.Dict) for key in node.keys]
+    later = {key.value for key in keys if isinstance(key, ast.Constant)}
+    assert "koru_delta.rag" in later
+    assert later <= known
     for file in package.rglob("*.py"):
         for modules in _late_imports(ast.parse(file.read_text())):
             assert modules & (known | elsewhere | with_wasmtime), (file, modules)

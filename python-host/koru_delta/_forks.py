@@ -3,7 +3,8 @@
 A child has its parent's memory and only the thread that forked. What another thread was doing at
 that moment stays half done there, and a lock that it held stays locked: a module whose import was
 cut so can never be imported there. So all that the package imports late is imported before a fork
-that could cut it, and what else is made for the whole process is made under :data:`NO_FORK`.
+that could cut it, and what else is made for the whole process is made under a lock that a fork
+waits for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 NO_FORK: Final = threading.RLock()
 """Held while something is made that all databases of the process share. A fork waits for it: it is
-held for work alone, never for another thread or a user's function."""
+held for a moment's work, never for another thread or a user's function."""
+
+COMPILING: Final = threading.RLock()
+"""As :data:`NO_FORK`, while the engine is compiled, which can take a second: only who needs the
+engine waits for it, not an event loop on its way to a worker thread."""
 
 IMPORTED_LATE: Final = (
     "asyncio",
@@ -52,6 +57,7 @@ open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 def _before_fork() -> None:
+    COMPILING.acquire()
     NO_FORK.acquire()
     if len(sys._current_frames()) > 1:  # Else no other thread is in the middle of an import.
         for name in IMPORTED_LATE:
@@ -59,8 +65,13 @@ def _before_fork() -> None:
                 importlib.import_module(name)
 
 
-def _after_in_child() -> None:
+def _let_go() -> None:
     NO_FORK.release()
+    COMPILING.release()
+
+
+def _after_in_child() -> None:
+    _let_go()
     # Memory is copied by a fork; locks, threads and the right to write are not.
     for session in list(open_sessions):
         session.abandon()
@@ -68,5 +79,5 @@ def _after_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork, after_in_parent=NO_FORK.release, after_in_child=_after_in_child
+        before=_before_fork, after_in_parent=_let_go, after_in_child=_after_in_child
     )

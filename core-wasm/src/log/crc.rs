@@ -23,9 +23,9 @@
 //! registers are cleared at a time: each block is the sum of itself and of the blocks those distances
 //! before it. But eight times as much is left at the end, which is for long inputs only. Linear time.
 //!
-//! Of such polynomials [`words`] has the one of least degree, which leaves least. Here the nearest
-//! distance is more than two blocks: what was stored a moment ago is not to be had as fast as what was
-//! stored before that, and by the other polynomial's distances clearing took a quarter longer.
+//! [`words`] has the least of them whose nearest distance is over a word, which leaves least. Here that
+//! is over two blocks: what was stored a moment ago is not to be had as fast as what was stored before
+//! that, and by the other polynomial's distances clearing took up to a quarter longer.
 
 use core::cell::RefCell;
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import wasmtime
 
-from koru_delta._forks import NO_FORK
+from koru_delta._forks import COMPILING, NO_FORK
 from koru_delta._hosts.base import InstanceLostError
 from koru_delta._hosts.compile_cache import compiled
 from koru_delta._hosts.deadline import TICK_SECONDS, EpochClock
@@ -102,7 +102,7 @@ def _function(function: object) -> wasmtime.Func:
 @functools.cache
 def shared_runtime() -> Runtime:
     """The process's runtime, made when first needed."""
-    with NO_FORK:
+    with COMPILING:
         return Runtime(module_bytes, recorded_digest())
 
 

@@ -39,7 +39,7 @@ pub(super) fn squared_l2<F: Floats>(a: &[f32], b: &[f32]) -> f32 {
 /// Sums `step` over both slices: sixteen partial sums, then the lanes, then what is left over.
 ///
 /// Thirty-two values a turn: as in [`dot_codes_pair`], sums are in memory between two turns. Sixteen
-/// took half as long again, and so do more than thirty-two, which are too many for the registers.
+/// take half as long again, sixty-four a fifth longer.
 #[inline(always)]
 fn reduce<F: Floats>(
     a: &[f32],
