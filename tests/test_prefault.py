@@ -81,7 +81,7 @@ def test_no_more_than_the_rest_of_the_file_needs(region: Region) -> None:
     ahead.follow(region.address, SIZE)
     while ahead.step():
         pass
-    assert region.present() == [False] + [True] * 11 + [False] * 4
+    assert region.present() == [False] + [True] * 9 + [False] * 6
     ahead.left = 0
     ahead.follow(region.address, 2 * SIZE)
     assert not ahead.step()

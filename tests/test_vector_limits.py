@@ -89,7 +89,29 @@ async def test_a_database_filled_to_the_cap_opens_again(
     rows = vectors(30_000)
     count = await fill(db, rows)
     db = await reopen(db, max_memory_mb=CAP_MB)
+    # Codes have no memory yet: it is kept for them.
+    refused = rows[:1000]
+    with pytest.raises(LimitExceededError, match="max_memory_mb"):
+        await db.embed_batch("other", names(1000), refused)
+    await catch_up(db)
     await check_stored(db, rows, count)
+
+
+async def test_memory_of_codes_that_are_still_to_be_derived_counts_as_used(
+    open_file: FileOpener, reopen: Callable[..., Any]
+) -> None:
+    db = await open_file(sync_on_write=False)
+    rows = vectors(8000)
+    await db.embed_batch("notes", names(8000), rows)
+    await catch_up(db)
+    db = await reopen(db)
+    opened = await db.stats()
+    assert opened.vectors[0].behind > 0
+    await catch_up(db)
+    derived = await db.stats()
+    codes = 8000 * DIMENSION
+    assert abs(derived.memory_used_bytes - opened.memory_used_bytes) < codes / 20
+    assert opened.vectors[0].bytes == derived.vectors[0].bytes
 
 
 async def test_a_full_disk_quota_keeps_whole_commits(open_file: FileOpener) -> None:

@@ -3,7 +3,7 @@
 //! The standard allocator asks for what it needs at the moment, often one page of 64 KiB. Each time
 //! the host changes the protection of that page, and a memory that ends in the middle of what the
 //! system could map at once is mapped piece by piece. So once memory has grown, and again while half
-//! of that is left, some more is taken and given back to the allocator, which keeps it: an eighth of
+//! of that is left, some more is taken and given back to the allocator, which keeps it: a quarter of
 //! what there is, up to where large pages end. It is not touched until it is needed, and a host may
 //! have it present by then.
 
@@ -25,7 +25,7 @@ const PAGE_BYTES: usize = 1 << 16;
 /// Memory ends at multiples of this: a large page on x86-64 and AArch64.
 const LARGE_PAGE_BYTES: usize = 1 << 21;
 /// A memory below this grows as it needs to: small databases stay small.
-const SMALL_BYTES: usize = 1 << 23;
+const SMALL_BYTES: usize = 1 << 22;
 const MAX_STEP_BYTES: usize = 1 << 24;
 /// More than the allocator adds to a request for its own purposes.
 const ALLOCATOR_BYTES: usize = 1 << 12;
@@ -54,7 +54,7 @@ fn keep_ahead() {
 
 #[cold]
 fn grow_ahead(end: usize) {
-    let step = (end / 8).min(MAX_STEP_BYTES);
+    let step = (end / 4).min(MAX_STEP_BYTES);
     if end >= SMALL_BYTES {
         let target = end.saturating_add(step).checked_next_multiple_of(LARGE_PAGE_BYTES);
         // What is free at the end of memory would be taken first.

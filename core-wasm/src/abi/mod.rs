@@ -16,9 +16,14 @@ mod js;
 use crate::codec::bytes::wire_len;
 use crate::dispatch::Instance;
 use crate::protocol::REPLY_HEADER_BYTES;
-
 #[cfg(target_arch = "wasm32")]
-use heap::memory_used;
+use crate::vector::owed_bytes;
+
+/// Bytes of memory in use, and those that codes of vectors are still to take.
+#[cfg(target_arch = "wasm32")]
+fn memory_used() -> usize {
+    heap::memory_used() + owed_bytes()
+}
 
 /// Natively the engine is a library and its host counts memory.
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,6 +1,15 @@
 //! A fixed number of rows: their float32 values and what is derived from them.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::TryReserveError;
+
+static OWED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of the process's memory that codes which are still to be derived will take.
+#[must_use]
+pub fn owed_bytes() -> usize {
+    OWED.load(Ordering::Relaxed)
+}
 
 /// Aligns rows to cache lines, so that no load of a row of 16 floats' multiple straddles two.
 const ALIGNMENT_BYTES: usize = 64;
@@ -14,11 +23,6 @@ pub(super) struct Facts {
     pub(super) norm: f32,
     /// `1 / norm`, or 0 for a row that has no direction.
     pub(super) inverse_norm: f32,
-}
-
-/// The bytes a row of this shape takes.
-pub(super) const fn bytes_per_row(shape: Shape) -> usize {
-    shape.dim * 5 + shape.words * 8 + shape.lead + size_of::<Facts>()
 }
 
 /// The leading bytes of codes that are scanned at a time.
@@ -37,10 +41,22 @@ pub(super) struct Shape {
     pub(super) lead: usize,
 }
 
+impl Shape {
+    /// Bytes of a row.
+    pub(super) const fn bytes(self) -> usize {
+        self.dim * size_of::<f32>() + size_of::<Facts>() + self.codes_bytes()
+    }
+
+    /// Bytes of a row's codes.
+    const fn codes_bytes(self) -> usize {
+        self.dim + self.words * size_of::<u64>() + self.lead
+    }
+}
+
 /// Rows side by side, one allocation for each kind of data.
 ///
-/// Memory is taken at once and written when it is needed, so that adding rows touches it once:
-/// floats up to the last row that was reserved, codes from the first that is derived.
+/// That of floats is written up to the last row that was reserved, so that adding rows touches it once.
+/// Codes take theirs when the first of them is derived, and [`owed_bytes`] counts it until then.
 pub(super) struct Chunk {
     /// As long as rows were [made ready](Chunk::ready).
     floats: Vec<f32>,
@@ -64,16 +80,15 @@ impl Chunk {
     ///
     /// When memory is refused; nothing is kept.
     pub(super) fn new(rows: usize, shape: Shape) -> Result<Self, TryReserveError> {
-        let Shape { dim, words, lead } = shape;
-        let mut floats: Vec<f32> = room_for(rows * dim + ALIGNMENT_BYTES / size_of::<f32>())?;
+        let mut floats: Vec<f32> = room_for(rows * shape.dim + ALIGNMENT_BYTES / size_of::<f32>())?;
         let start = floats.as_ptr().align_offset(ALIGNMENT_BYTES);
         let start = if start <= ALIGNMENT_BYTES / size_of::<f32>() { start } else { 0 };
         floats.resize(start, 0.0);
-        let mut facts = room_for(rows)?;
-        facts.resize(rows, Facts::default());
-        let (codes, bits) = (room_for(rows * dim)?, room_for(rows * words)?);
-        let leads = room_for(rows * lead)?;
-        Ok(Self { floats, start, codes, bits, leads, facts, shape })
+        let facts = defaults(rows)?;
+        let (codes, bits, leads) = (Vec::new(), Vec::new(), Vec::new());
+        let chunk = Self { floats, start, codes, bits, leads, facts, shape };
+        OWED.fetch_add(chunk.codes_bytes(), Ordering::Relaxed);
+        Ok(chunk)
     }
 
     /// Makes the floats of the first `rows` rows addressable; new ones are zeros.
@@ -99,7 +114,7 @@ impl Chunk {
     pub(super) fn grown(&self, rows: usize) -> Result<Self, TryReserveError> {
         let mut new = Self::new(rows, self.shape)?;
         if !self.codes.is_empty() {
-            new.make_codes();
+            new.make_codes()?;
         }
         copy(&mut new.codes, &self.codes);
         copy(&mut new.bits, &self.bits);
@@ -148,13 +163,19 @@ impl Chunk {
     }
 
     /// Makes the codes of all rows addressable, zeros at first.
-    fn make_codes(&mut self) {
+    fn make_codes(&mut self) -> Result<(), TryReserveError> {
         if self.codes.is_empty() {
-            let rows = self.capacity();
-            self.codes.resize(rows * self.shape.dim, 0);
-            self.bits.resize(rows * self.shape.words, 0);
-            self.leads.resize(rows * self.shape.lead, 0);
+            let (rows, Shape { dim, words, lead }) = (self.capacity(), self.shape);
+            (self.codes, self.bits, self.leads) =
+                (defaults(rows * dim)?, defaults(rows * words)?, defaults(rows * lead)?);
+            OWED.fetch_sub(self.codes_bytes(), Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// What the codes of all rows take.
+    fn codes_bytes(&self) -> usize {
+        self.capacity() * self.shape.codes_bytes()
     }
 
     /// A row's values, and where its facts go.
@@ -163,13 +184,13 @@ impl Chunk {
         Some((self.floats.get(from..from + self.shape.dim)?, self.facts.get_mut(row)?))
     }
 
-    /// A row's values, and where its codes and facts go.
+    /// A row's values, and where its codes and facts go; `None` if memory is refused.
     #[expect(clippy::type_complexity, reason = "three borrows of one chunk at once")]
     pub(super) fn encode_parts(
         &mut self,
         row: usize,
     ) -> Option<(&[f32], &mut [i8], &mut [u64], &mut Facts)> {
-        self.make_codes();
+        self.make_codes().ok()?;
         let from = self.start + row * self.shape.dim;
         Some((
             self.floats.get(from..from + self.shape.dim)?,
@@ -208,14 +229,28 @@ impl Chunk {
     }
 }
 
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if self.codes.is_empty() {
+            OWED.fetch_sub(self.codes_bytes(), Ordering::Relaxed);
+        }
+    }
+}
+
 fn room_for<T>(length: usize) -> Result<Vec<T>, TryReserveError> {
     let mut values = Vec::new();
     values.try_reserve_exact(length)?;
     Ok(values)
 }
 
+fn defaults<T: Clone + Default>(length: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut values = room_for(length)?;
+    values.resize(length, T::default());
+    Ok(values)
+}
+
 fn copy<T: Copy>(into: &mut [T], from: &[T]) {
-    for (into, from) in into.iter_mut().zip(from) {
-        *into = *from;
+    if let Some(into) = into.get_mut(..from.len()) {
+        into.copy_from_slice(from);
     }
 }

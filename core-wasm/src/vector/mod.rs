@@ -33,6 +33,7 @@ pub mod search;
 pub mod shortlist;
 pub mod topk;
 
+pub use chunk::owed_bytes;
 pub use hnsw::Hnsw;
 pub use query::{Query, QueryError};
 pub use rows::{Codes, Rows, Segment};

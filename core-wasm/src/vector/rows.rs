@@ -17,7 +17,8 @@
 //!
 //! Deriving codes takes 2 us a row of 384 dimensions. Opening a large database can put it off:
 //! [`Codes::Later`] makes rows visible at once, searches score them from float32, and
-//! [`Rows::derive_codes`] catches up in slices whenever there is time.
+//! [`Rows::derive_codes`] catches up in slices whenever there is time. Until then codes have no memory, but
+//! [`owed_bytes`](super::owed_bytes) counts it, so that nothing else is given what they need.
 
 mod adding;
 mod coding;
@@ -26,7 +27,7 @@ use std::collections::TryReserveError;
 
 use crate::float::{larger, smaller};
 
-use super::chunk::{Chunk, Facts, Shape, bytes_per_row};
+use super::chunk::{Chunk, Facts, Shape};
 use super::rotation::Rotation;
 use super::{BadVector, MAX_DIM, Metric, bitmap, kernels, lead};
 
@@ -406,11 +407,11 @@ impl Rows {
         self.metric == Metric::Cosine || most <= least * EVEN_NORMS
     }
 
-    /// Bytes of linear memory in use, reserved room included.
+    /// Bytes of linear memory in use, reserved room and codes that are still to be derived included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let rows: usize = self.chunks.iter().map(Chunk::capacity).sum();
-        rows * bytes_per_row(self.shape)
+        rows * self.shape.bytes()
             + (self.live.capacity() * 3) * size_of::<u64>()
             + self.free.capacity() * size_of::<u32>()
     }

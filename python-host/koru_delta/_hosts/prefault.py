@@ -16,8 +16,8 @@ from typing import Any, Final
 _MADV_POPULATE_WRITE: Final = 23
 _STEP_BYTES: Final = 1 << 19
 """Populated by one system call: what a growth of the memory, or the next piece, may wait for."""
-_MEMORY_EIGHTHS: Final = 11
-"""Bytes of memory that the engine takes for a byte of log, codes of vectors included; eighths."""
+_MEMORY_EIGHTHS: Final = 9
+"""Bytes of memory that the engine takes for a byte of log while it opens one; eighths."""
 
 
 class Prefault:

@@ -131,7 +131,8 @@ class Stats:
         versions: Versions held, deletions included.
         namespaces: Namespaces that hold a key with a value.
         memory_bytes: Bytes of linear memory that the engine has taken.
-        memory_used_bytes: Bytes of it that are in use.
+        memory_used_bytes: Bytes of it that are in use, or will be once the codes of all vectors
+            are derived.
         record_bytes: Bytes of the versions themselves, in memory or not.
         versions_on_disk: Versions whose values are in the file only: old ones, once memory fills.
         record_bytes_on_disk: Bytes of those.

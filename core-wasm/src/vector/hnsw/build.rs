@@ -162,7 +162,11 @@ impl Work {
         chosen.try_reserve(slots)?;
         let copies = candidates.partition_point(|&key| similarity_of(key) >= itself);
         if let Some(copies) = candidates.get_mut(..copies) {
-            copies.sort_unstable_by_key(|&key| (row_of(key).abs_diff(row), row_of(key)));
+            // They are equally near: from here on their keys have what they are ordered by instead.
+            for key in copies.iter_mut() {
+                *key = u64::from(row_of(*key).abs_diff(row)) << 32 | u64::from(row_of(*key));
+            }
+            copies.sort_unstable();
             chosen.extend(copies.iter().take(slots / 2).map(|&key| row_of(key)));
         }
         for &key in candidates.iter().skip(copies) {
