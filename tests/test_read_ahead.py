@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 OPCODE = 7
 ROOM = 300
-FRONT = 50
+FRONT = 52
+LINE = 4
 
 
 class Engine:
@@ -30,14 +32,16 @@ class Engine:
     def __init__(self, frames: list[int]) -> None:
         self.file = bytes(at * 7 % 251 for at in range(sum(frames)))
         self.ends = [sum(frames[: count + 1]) for count in range(len(frames))]
-        self.window = memoryview(bytearray(2 * (ROOM + FRONT)))
+        self.window = memoryview(bytearray(2 * (ROOM + FRONT) + LINE - 1))
         self.taken = b""
         self.reads: list[int] = []
+        self.places: list[int] = []
         self.fails: Callable[[int], bool] = lambda _: False
         self.gives: Callable[[int], int] = lambda asked: asked
 
     def read_into(self, offset: int, place: memoryview) -> int:
         self.reads.append(offset)
+        self.places.append(ctypes.addressof(ctypes.c_char.from_buffer(place)))
         if self.fails(len(self.reads)):
             raise StorageError("it fails", suggestion="wait")
         part = self.file[offset : offset + self.gives(len(place))]
@@ -90,6 +94,7 @@ class Engine:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_ahead, "_FRONT_BYTES", FRONT)
+    monkeypatch.setattr(read_ahead, "_LINE_BYTES", LINE)
 
 
 @settings(deadline=None)
@@ -99,7 +104,16 @@ def test_each_frame_comes_once_and_whole(frames: list[int]) -> None:
     plain = engine.open()
     assert engine.taken == engine.file
     # Another way goes only what no window takes, and all that comes after it.
-    assert plain in {len(frames) - at for at, length in enumerate(frames) if length > ROOM} | {0}
+    most = ROOM - LINE + 1
+    assert plain in {len(frames) - at for at, length in enumerate(frames) if length > most} | {0}
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60))
+def test_pieces_begin_where_lines_do(frames: list[int]) -> None:
+    engine = Engine(frames)
+    engine.open()
+    assert not [at for at in engine.reads + engine.places if at % LINE]
 
 
 def test_short_frames_are_read_once() -> None:
