@@ -43,3 +43,24 @@ def test_importing_leaves_the_collection_of_garbage_as_it_was(enabled: bool) -> 
     assert run_python(f"{source}; import koru_delta; print(gc.isenabled())", f"{enabled:d}") == str(
         enabled
     )
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_what_importing_makes_is_not_looked_through(frozen: bool) -> None:
+    printed = run_python(
+        """
+        import gc, sys
+        import asyncio
+        if int(sys.argv[1]):
+            gc.freeze()
+        before = gc.get_freeze_count()
+        seen = []
+        gc.callbacks.append(lambda phase, info: seen.append(len(gc.get_objects(0))))
+        import koru_delta
+        loops = [[] for _ in range(2000)]
+        assert gc.get_freeze_count() == before
+        print(bool(before), max(seen, default=0) < 10_000)
+        """,
+        f"{frozen:d}",
+    )
+    assert printed == f"{frozen} {not frozen}"
