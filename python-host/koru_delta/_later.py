@@ -25,9 +25,9 @@ def later(names: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
 def uncollected() -> Generator[None]:
     """Nothing is looked through for garbage meanwhile.
 
-    What importing makes is there to stay. Looking through it again and again took 3 ms of 48, and looking
-    through it once, as soon as that was allowed again, 2. So it goes where old objects are, as if it had
-    been: frozen and unfrozen, which looks at none of it.
+    What importing makes is there to stay. Looking through it again and again took 3 ms of 48, and
+    looking through it once, as soon as that was allowed again, 2. So it is handed over as old:
+    freezing and unfreezing does that without a look at it.
     """
     was_enabled = gc.isenabled()
     gc.disable()
