@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 TIMEOUT_SECONDS = 60
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 
 
 def run_python(source: str, *arguments: str | Path) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cancelling import cancel_at
-from processes import run_python
+from processes import needs_fork, run_python
 
 import koru_delta
 from koru_delta import Database, KoruDeltaError
@@ -24,7 +24,6 @@ from koru_delta._workers import embedder_threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
 MAX_SUSPENSIONS = 50
 ROWS = 40
 LONG = "x" * 300_000

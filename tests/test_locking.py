@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from files import inode_of, names_in
 from opening import open_and_close, open_and_close_async
-from processes import another_process_holding, run_python
+from processes import another_process_holding, needs_fork, run_python
 
 from koru_delta import Config, Database, DatabaseLockedError, SyncDatabase
 
@@ -123,7 +123,7 @@ FORKED = """
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+@needs_fork
 @pytest.mark.parametrize("storage", ["memory", "file"])
 def test_a_forked_child_is_refused_and_harms_nothing(tmp_path: Path, storage: str) -> None:
     path = tmp_path / "data.koru" if storage == "file" else ""

@@ -90,13 +90,13 @@ pub fn scan_floats(rows: &Rows, query: &Query, a: &[u64], b: &[u64], top: &mut T
 
 /// Scores the rows of a bitmap that are live and have no codes yet, from float32.
 pub fn scan_uncoded(rows: &Rows, query: &Query, bits: &[u64], top: &mut TopK<'_>) {
+    let mut block = Vec::with_capacity(64);
     let live = rows.live().iter().zip(rows.coded()).map(|(live, coded)| live & !coded);
-    for ((bits, uncoded), first) in bits.iter().zip(live).zip((0..).step_by(64)) {
-        let mut left = bits & uncoded;
-        while left != 0 {
-            let row = first + left.trailing_zeros();
+    for (index, (bits, uncoded)) in bits.iter().zip(live).enumerate() {
+        block.clear();
+        bitmap::rows_of_word(index, bits & uncoded, &mut block);
+        for &row in &block {
             top.offer(row, query.score(rows, row));
-            left &= left - 1;
         }
     }
 }

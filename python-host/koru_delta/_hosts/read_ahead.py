@@ -137,7 +137,7 @@ class ReadAhead:
             # It goes on elsewhere than was foreseen: behind a long frame, or the file is at fault.
             if want > self._room:
                 return None
-            left = -(offset % _LINE_BYTES)
+            left = -(offset % _LINE_BYTES)  # It begins before it, where a line does.
             self._end = offset + left
             self._order()
             count = self._arrived()
